@@ -1,0 +1,140 @@
+// Package config turns the environment into one typed, checked struct. Every setting of the program,
+// its default and its meaning stand in one table (settings.go); nothing else in shared/ reads the
+// environment, and no other package knows a public registry's host.
+//
+// It knows nothing of package managers beyond their names in the defaults, and opens no file: paths
+// are checked by whoever uses them.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Download modes of CACHITO_DOWNLOAD.
+const (
+	DownloadAuto     = "auto"
+	DownloadRedirect = "redirect"
+	DownloadStream   = "stream"
+)
+
+// Log formats of CACHITO_LOG_FORMAT.
+const (
+	LogAuto = "auto"
+	LogJSON = "json"
+	LogText = "text"
+)
+
+// Config is everything that can be set. The zero value is not usable: Load fills in the defaults.
+type Config struct {
+	// PackageManagers that requests may name; nil: all that the program can resolve.
+	PackageManagers []string
+	// DefaultPackageManagers stand in when a request names none. Never empty.
+	DefaultPackageManagers []string
+	// MutuallyExclusive are pairs that cannot work on one path.
+	MutuallyExclusive [][2]string
+	MaxPerPage        int
+	// LogsEnabled: requests have a log of their own that clients can read.
+	LogsEnabled         bool
+	UserRepresentatives []string
+	WorkerUsernames     []string
+	// LoginDisabled is settled: "auto" was decided from Listen and IdentityHeader.
+	LoginDisabled  bool
+	TrustUser      bool
+	IdentityHeader string
+	PublicURL      string
+	Download       string
+
+	Lifetime       time.Duration // of complete and in_progress requests
+	LifetimeFailed time.Duration
+	// DefaultVariables are environment variables per package manager, by name.
+	DefaultVariables map[string]map[string]Variable
+
+	DataDir string
+	Listen  string
+	Workers int
+	// CacheMaxBytes is what the blob folder may hold; 0: no limit.
+	CacheMaxBytes int64
+	// ToolDir keeps Go toolchains; empty: "toolchains" in the data folder.
+	ToolDir string
+
+	Mirrors      []Mirror
+	Netrc        string // file
+	BearerTokens string // file
+	AllowHosts   []string
+	CACert       string // file, PEM
+	HTTPSProxy   string
+	HTTPProxy    string
+	NoProxy      string
+	SSHKey       string // file
+	KnownHosts   string // file
+	// Git is the git command's name or path; empty: go-git alone.
+	Git string
+	// TagsRefresh fetches a source's tags anew instead of keeping the first fetch's.
+	TagsRefresh bool
+
+	// Go is the go command's name or path.
+	Go                      string
+	GoProxy                 string
+	GoSumDB                 string
+	GoNoSumDB               string
+	GoPrivate               string
+	GomodStrictVendor       bool
+	GomodIgnoreMissingGomod bool
+
+	LogLevel  slog.Level
+	LogFormat string
+}
+
+// Variable is a default environment variable: kind "path" (relative to the bundle) or "literal".
+type Variable struct {
+	Value string `json:"value"`
+	Kind  string `json:"kind"`
+}
+
+// Mirror sends every URL that begins with Prefix to Target instead. Of several that fit the longest
+// prefix counts, as in git's url.<base>.insteadOf.
+type Mirror struct{ Prefix, Target string }
+
+// Error is a setting with a value that cannot be used.
+type Error struct {
+	Setting string
+	Got     string
+	Want    string
+	// Message replaces the usual sentence where upstream has words of its own.
+	Message string
+}
+
+func (e *Error) Error() string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return fmt.Sprintf("%s: want %s, got %q", e.Setting, e.Want, e.Got)
+}
+
+// Load reads every setting through getenv (os.Getenv in production); an empty value counts as not
+// set. It reports all wrong settings at once: the error joins one *Error for each.
+func Load(getenv func(string) string) (Config, error) {
+	var c Config
+	var wrong []error
+	for _, s := range settings {
+		value := getenv(s.name)
+		if value == "" {
+			value = s.fallback
+		}
+		if err := s.set(&c, value); err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				e = &Error{Want: err.Error(), Got: value}
+			}
+			e.Setting = s.name
+			wrong = append(wrong, e)
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,186 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/config"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/settings.md")
+
+func load(vars map[string]string) (config.Config, error) {
+	return config.Load(func(name string) string { return vars[name] })
+}
+
+func TestDefaults(t *testing.T) {
+	got, err := load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		DefaultPackageManagers:  []string{"gomod"},
+		MutuallyExclusive:       [][2]string{{"npm", "yarn"}},
+		MaxPerPage:              100,
+		LogsEnabled:             true,
+		LoginDisabled:           true,
+		Download:                "auto",
+		Lifetime:                24 * time.Hour,
+		LifetimeFailed:          7 * 24 * time.Hour,
+		DefaultVariables:        map[string]map[string]config.Variable{"gomod": {"GOSUMDB": {Value: "off", Kind: "literal"}}},
+		DataDir:                 "cachito-data",
+		Listen:                  "127.0.0.1:8080",
+		Workers:                 4,
+		CacheMaxBytes:           50 << 30,
+		Git:                     "git",
+		Go:                      "go",
+		GoProxy:                 "https://proxy.golang.org",
+		GoSumDB:                 "sum.golang.org",
+		GomodIgnoreMissingGomod: true,
+		LogFormat:               "auto",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestValues(t *testing.T) {
+	tests := []struct {
+		name, setting, value string
+		got                  func(config.Config) any
+		want                 any
+	}{
+		{"comma list", "CACHITO_PACKAGE_MANAGERS", "gomod, npm,", func(c config.Config) any { return c.PackageManagers }, []string{"gomod", "npm"}},
+		{"JSON list", "CACHITO_PACKAGE_MANAGERS", ` ["gomod","npm"]`, func(c config.Config) any { return c.PackageManagers }, []string{"gomod", "npm"}},
+		{"all managers", "CACHITO_PACKAGE_MANAGERS", "all", func(c config.Config) any { return c.PackageManagers }, []string(nil)},
+		{"empty JSON list", "CACHITO_WORKER_USERNAMES", "[]", func(c config.Config) any { return c.WorkerUsernames }, []string(nil)},
+		{"pairs in JSON", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", `[["a","b"],["c","d"]]`, func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},
+		{"pairs in commas", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "a:b, c:d", func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},
+		{"no pairs", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "[]", func(c config.Config) any { return c.MutuallyExclusive }, [][2]string(nil)},
+		{"logs off", "CACHITO_REQUEST_FILE_LOGS_DIR", "false", func(c config.Config) any { return c.LogsEnabled }, false},
+		{"logs on by a path", "CACHITO_REQUEST_FILE_LOGS_DIR", "/var/log/cachito", func(c config.Config) any { return c.LogsEnabled }, true},
+		{"lifetime in bare days", "CACHITO_REQUEST_LIFETIME", "2", func(c config.Config) any { return c.Lifetime }, 48 * time.Hour},
+		{"lifetime in days", "CACHITO_REQUEST_LIFETIME_FAILED", "0.5d", func(c config.Config) any { return c.LifetimeFailed }, 12 * time.Hour},
+		{"lifetime as a duration", "CACHITO_REQUEST_LIFETIME", "90m", func(c config.Config) any { return c.Lifetime }, 90 * time.Minute},
+		{"size in bytes", "CACHITO_CACHE_MAX_BYTES", "1048576", func(c config.Config) any { return c.CacheMaxBytes }, int64(1 << 20)},
+		{"size, powers of 1000", "CACHITO_CACHE_MAX_BYTES", "800MB", func(c config.Config) any { return c.CacheMaxBytes }, int64(800e6)},
+		{"size, powers of 1024", "CACHITO_CACHE_MAX_BYTES", "3 TiB", func(c config.Config) any { return c.CacheMaxBytes }, int64(3 << 40)},
+		{"no size limit", "CACHITO_CACHE_MAX_BYTES", "0", func(c config.Config) any { return c.CacheMaxBytes }, int64(0)},
+		{"mirrors in commas", "CACHITO_MIRRORS", "https://b/=http://m/b/,https://a/=http://m/?x=1", func(c config.Config) any { return c.Mirrors }, []config.Mirror{{Prefix: "https://a/", Target: "http://m/?x=1"}, {Prefix: "https://b/", Target: "http://m/b/"}}},
+		{"mirrors in JSON", "CACHITO_MIRRORS", `{"https://a/?q=,":"http://m/"}`, func(c config.Config) any { return c.Mirrors }, []config.Mirror{{Prefix: "https://a/?q=,", Target: "http://m/"}}},
+		{"public URL loses its slash", "CACHITO_PUBLIC_URL", "https://host/stage/", func(c config.Config) any { return c.PublicURL }, "https://host/stage"},
+		{"built-in git alone", "CACHITO_GIT", "none", func(c config.Config) any { return c.Git }, ""},
+		{"level", "CACHITO_LOG_LEVEL", "warn", func(c config.Config) any { return c.LogLevel }, slog.LevelWarn},
+		{"login off explicitly", "LOGIN_DISABLED", "true", func(c config.Config) any { return c.LoginDisabled }, true},
+		{"login needed on a public address", "CACHITO_LISTEN", "0.0.0.0:80", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"login needed on every address", "CACHITO_LISTEN", ":80", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"login needed when a header names the user", "CACHITO_IDENTITY_HEADER", "X-Remote-User", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"no login on localhost", "CACHITO_LISTEN", "localhost:0", func(c config.Config) any { return c.LoginDisabled }, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(map[string]string{tt.setting: tt.value})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, tt.got(c)); diff != "" {
+				t.Errorf("%s=%s (-want +got):\n%s", tt.setting, tt.value, diff)
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := []struct{ setting, value, want string }{
+		{"CACHITO_WORKERS", "many", `CACHITO_WORKERS: want a whole number from 1 to 256, got "many"`},
+		{"CACHITO_WORKERS", "0", `CACHITO_WORKERS: want a whole number from 1 to 256, got "0"`},
+		{"CACHITO_MAX_PER_PAGE", "-1", `CACHITO_MAX_PER_PAGE: want a whole number from 1 to 10000, got "-1"`},
+		{"CACHITO_LISTEN", "8080", `CACHITO_LISTEN: want host:port with a port from 0 to 65535, for example 127.0.0.1:8080 or :8080, got "8080"`},
+		{"CACHITO_LISTEN", "localhost:http", `CACHITO_LISTEN: want host:port with a port from 0 to 65535, for example 127.0.0.1:8080 or :8080, got "localhost:http"`},
+		{"CACHITO_PUBLIC_URL", "host/path", `CACHITO_PUBLIC_URL: want an http or https URL without user, query and fragment, got "host/path"`},
+		{"CACHITO_PACKAGE_MANAGERS", "[1]", `CACHITO_PACKAGE_MANAGERS: want a comma list or a JSON array of strings (["a", "b"]), got "[1]"`},
+		{"CACHITO_DEFAULT_PACKAGE_MANAGERS", "[]", `The configuration "CACHITO_DEFAULT_PACKAGE_MANAGERS" must be set`},
+		{"CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", `[["npm"]]`, `All values in "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS" must be pairs (2-tuples or 2-item lists)`},
+		{"CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "npm,yarn", `All values in "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS" must be pairs (2-tuples or 2-item lists)`},
+		{"CACHITO_REQUEST_LIFETIME", "0", `CACHITO_REQUEST_LIFETIME: want a time above zero such as 1d or 36h (a bare number counts days), got "0"`},
+		{"CACHITO_REQUEST_LIFETIME", "NaN", `CACHITO_REQUEST_LIFETIME: want a time above zero such as 1d or 36h (a bare number counts days), got "NaN"`},
+		{"CACHITO_REQUEST_LIFETIME", "1e99d", `CACHITO_REQUEST_LIFETIME: want a time above zero such as 1d or 36h (a bare number counts days), got "1e99d"`},
+		{"CACHITO_CACHE_MAX_BYTES", "9999999999TiB", `CACHITO_CACHE_MAX_BYTES: want a size such as 50GiB, 800MB or 1048576, got "9999999999TiB"`},
+		{"CACHITO_DOWNLOAD", "fast", `CACHITO_DOWNLOAD: want one of auto, redirect, stream, got "fast"`},
+		{"CACHITO_MIRRORS", "https://github.com/", `CACHITO_MIRRORS: want prefix=target pairs joined by commas, or a JSON object {"prefix": "target"}, got "https://github.com/"`},
+		{"CACHITO_IDENTITY_HEADER", "X User", `CACHITO_IDENTITY_HEADER: want a header name such as X-Remote-User, got "X User"`},
+		{"HTTPS_PROXY", "ftp://user:secret@proxy", `HTTPS_PROXY: want an http, https or socks5 URL, got "(hidden)"`},
+		{"CACHITO_DEFAULT_ENVIRONMENT_VARIABLES", `{"gomod":{"GOPATH":{"value":"x","kind":"path"}}}`, `CACHITO_DEFAULT_ENVIRONMENT_VARIABLES: want no GOPATH for gomod: the resolver sets it, got "{\"gomod\":{\"GOPATH\":{\"value\":\"x\",\"kind\":\"path\"}}}"`},
+		{"CACHITO_LOG_LEVEL", "INFO", `CACHITO_LOG_LEVEL: want one of debug, info, warn, error, got "INFO"`},
+		{"LOGIN_DISABLED", "maybe", `LOGIN_DISABLED: want true or false, got "maybe"`},
+		{"CACHITO_GOPROXY", "a\nb", `CACHITO_GOPROXY: want a value on one line, got "a\nb"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.setting+"="+tt.value, func(t *testing.T) {
+			_, err := load(map[string]string{tt.setting: tt.value})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if got := err.Error(); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			var e *config.Error
+			if !errors.As(err, &e) || e.Setting != tt.setting {
+				t.Errorf("errors.As gave %+v, want the setting's name", e)
+			}
+		})
+	}
+}
+
+func TestAllWrongSettingsAreNamed(t *testing.T) {
+	_, err := load(map[string]string{"CACHITO_WORKERS": "x", "CACHITO_LOG_LEVEL": "x"})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, name := range []string{"CACHITO_WORKERS", "CACHITO_LOG_LEVEL"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
+
+func TestDocIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	group := ""
+	closed := map[string]bool{}
+	for _, s := range config.Doc() {
+		if s.Name == "" || s.Meaning == "" || seen[s.Name] {
+			t.Errorf("%+v: a setting needs a name of its own and a meaning", s)
+		}
+		seen[s.Name] = true
+		if s.Group != group {
+			if closed[s.Group] {
+				t.Errorf("%s: group %q is split", s.Name, s.Group)
+			}
+			closed[group], group = true, s.Group
+		}
+	}
+}
+
+func TestSettingsPageIsCurrent(t *testing.T) {
+	const page = "../../docs/settings.md"
+	want := config.Markdown()
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/settings.md is not what the table says; run `make golden` (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,288 @@
+package config
+
+import (
+	"net"
+	"strings"
+)
+
+// setting is one row of the table: everything the program knows of one environment variable.
+type setting struct {
+	name     string
+	group    string
+	fallback string
+	meaning  string
+	// set parses the value (the fallback when there is none). Its error's text says what was
+	// expected, or is an *Error with a sentence of its own.
+	set func(c *Config, value string) error
+}
+
+// Groups, in the order in which they are documented.
+const (
+	groupService = "Service"
+	groupAPI     = "API"
+	groupNetwork = "Network and repositories"
+	groupGo      = "gomod"
+	groupLogging = "Logging"
+)
+
+// Bounds of numeric settings.
+const (
+	maxWorkers = 256
+	maxPerPage = 10_000
+)
+
+// settings lists every setting once. The order is that of the documentation; LOGIN_DISABLED comes
+// after what its automatic value is made from.
+var settings = []setting{
+	{
+		"CACHITO_DATA_DIR", groupService, "cachito-data",
+		"Folder of the embedded service: database, caches, bundles. One `serve` at a time may use it.",
+		func(c *Config, v string) error { return text(&c.DataDir, v) },
+	},
+	{
+		"CACHITO_LISTEN", groupService, "127.0.0.1:8080",
+		"Address and port of the HTTP server; port 0 takes a free one.",
+		func(c *Config, v string) error { return listenAddress(&c.Listen, v) },
+	},
+	{
+		"CACHITO_PUBLIC_URL", groupService, "",
+		"Scheme, host and path prefix of the links in answers, when a proxy hides them. Empty: as the client addressed the service.",
+		func(c *Config, v string) error { return httpURL(&c.PublicURL, v) },
+	},
+	{
+		"CACHITO_WORKERS", groupService, "4",
+		"Steps of requests that run side by side.",
+		func(c *Config, v string) error { return number(&c.Workers, v, 1, maxWorkers) },
+	},
+	{
+		"CACHITO_CACHE_MAX_BYTES", groupService, "50GiB",
+		"What the caches on disk may hold before the least recently used is removed (`800MB`, `50GiB`); `0`: no limit.",
+		func(c *Config, v string) error { return byteSize(&c.CacheMaxBytes, v) },
+	},
+	{
+		"CACHITO_REQUEST_LIFETIME", groupService, "1d",
+		"Complete and unfinished requests become stale this long after their last change (a bare number counts days; `36h`, `1d`).",
+		func(c *Config, v string) error { return lifetime(&c.Lifetime, v) },
+	},
+	{
+		"CACHITO_REQUEST_LIFETIME_FAILED", groupService, "7d",
+		"The same for failed requests.",
+		func(c *Config, v string) error { return lifetime(&c.LifetimeFailed, v) },
+	},
+	{
+		"CACHITO_TOOL_DIR", groupService, "",
+		"Folder for Go toolchains, kept between requests. Empty: `toolchains` in the data folder.",
+		func(c *Config, v string) error { return text(&c.ToolDir, v) },
+	},
+
+	{
+		"CACHITO_PACKAGE_MANAGERS", groupAPI, "all",
+		"Package managers that requests may name (comma list or JSON array). `all`: every one that this program can resolve. Upstream Cachito enables only gomod: set `gomod` to get that.",
+		func(c *Config, v string) error {
+			if v == "all" {
+				return nil
+			}
+			return list(&c.PackageManagers, v)
+		},
+	},
+	{
+		"CACHITO_DEFAULT_PACKAGE_MANAGERS", groupAPI, "gomod",
+		"Package managers of a request that names none.",
+		func(c *Config, v string) error {
+			if err := list(&c.DefaultPackageManagers, v); err != nil {
+				return err
+			}
+			if len(c.DefaultPackageManagers) == 0 {
+				return &Error{Message: `The configuration "CACHITO_DEFAULT_PACKAGE_MANAGERS" must be set`}
+			}
+			return nil
+		},
+	},
+	{
+		"CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", groupAPI, `[["npm", "yarn"]]`,
+		"Pairs that may not work on the same path: JSON, or `npm:yarn,gomod:git-submodule`.",
+		func(c *Config, v string) error { return pairs(&c.MutuallyExclusive, v) },
+	},
+	{
+		"CACHITO_MAX_PER_PAGE", groupAPI, "100",
+		"Upper bound of `per_page`, applied silently.",
+		func(c *Config, v string) error { return number(&c.MaxPerPage, v, 1, maxPerPage) },
+	},
+	{
+		"CACHITO_REQUEST_FILE_LOGS_DIR", groupAPI, "true",
+		"Requests have logs that clients can read: `true` or `false`. An absolute path, upstream's form, counts as `true`; logs lie in the data folder either way.",
+		func(c *Config, v string) error {
+			if strings.HasPrefix(v, "/") {
+				c.LogsEnabled = true
+				return nil
+			}
+			return boolean(&c.LogsEnabled, v)
+		},
+	},
+	{
+		"CACHITO_USER_REPRESENTATIVES", groupAPI, "[]",
+		"Users that may send requests in another user's name.",
+		func(c *Config, v string) error { return list(&c.UserRepresentatives, v) },
+	},
+	{
+		"CACHITO_WORKER_USERNAMES", groupAPI, "[]",
+		"Users that may change requests (PATCH, POST configuration-files).",
+		func(c *Config, v string) error { return list(&c.WorkerUsernames, v) },
+	},
+	{
+		"CACHITO_IDENTITY_HEADER", groupAPI, "",
+		"Request header in which a trusted proxy names the user. Set it only where the service cannot be reached past that proxy.",
+		func(c *Config, v string) error { return headerName(&c.IdentityHeader, v) },
+	},
+	{
+		"LOGIN_DISABLED", groupAPI, "auto",
+		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header is set, else false (upstream's default).",
+		func(c *Config, v string) error {
+			if v == "auto" {
+				c.LoginDisabled = c.IdentityHeader == "" && isLoopback(c.Listen)
+				return nil
+			}
+			return boolean(&c.LoginDisabled, v)
+		},
+	},
+	{
+		"CACHITO_TRUST_USER", groupAPI, "false",
+		"`true`: without login, the `user` of a request is recorded unverified instead of being refused. For clients such as atomic-reactor that always send one.",
+		func(c *Config, v string) error { return boolean(&c.TrustUser, v) },
+	},
+	{
+		"CACHITO_DOWNLOAD", groupAPI, DownloadAuto,
+		"How bundles are answered: `stream` (200), `redirect` (302 to a presigned URL) or `auto` (small ones inline, else a redirect where the storage has URLs).",
+		func(c *Config, v string) error {
+			return oneOf(&c.Download, v, DownloadAuto, DownloadRedirect, DownloadStream)
+		},
+	},
+	{
+		"CACHITO_DEFAULT_ENVIRONMENT_VARIABLES", groupAPI, `{"gomod": {"GOSUMDB": {"value": "off", "kind": "literal"}}}`,
+		"Environment variables that requests get, per package manager (JSON). Those that a package manager sets itself cannot be changed.",
+		func(c *Config, v string) error { return variables(&c.DefaultVariables, v) },
+	},
+
+	{
+		"CACHITO_MIRRORS", groupNetwork, "",
+		"URL prefixes and where to fetch them from instead, like git's insteadOf: `https://github.com/=https://mirror.example/github/,...` or a JSON object. The longest prefix counts. Reports keep the original URL.",
+		func(c *Config, v string) error { return mirrors(&c.Mirrors, v) },
+	},
+	{
+		"CACHITO_NETRC", groupNetwork, "",
+		"File with credentials in netrc form, matched by host. Never sent anywhere else, never logged.",
+		func(c *Config, v string) error { return text(&c.Netrc, v) },
+	},
+	{
+		"CACHITO_BEARER_TOKENS", groupNetwork, "",
+		"File with one `host token` pair a line, sent as `Authorization: Bearer` to that host only.",
+		func(c *Config, v string) error { return text(&c.BearerTokens, v) },
+	},
+	{
+		"CACHITO_ALLOW_HOSTS", groupNetwork, "",
+		"Hosts (`name` or `name:port`) that may be reached although their address is loopback or private.",
+		func(c *Config, v string) error { return list(&c.AllowHosts, v) },
+	},
+	{
+		"CACHITO_CA_CERT", groupNetwork, "",
+		"PEM file with certificates trusted besides the system's.",
+		func(c *Config, v string) error { return text(&c.CACert, v) },
+	},
+	{
+		"HTTPS_PROXY", groupNetwork, "",
+		"Proxy for https URLs.",
+		func(c *Config, v string) error { return proxyURL(&c.HTTPSProxy, v) },
+	},
+	{
+		"HTTP_PROXY", groupNetwork, "",
+		"Proxy for http URLs.",
+		func(c *Config, v string) error { return proxyURL(&c.HTTPProxy, v) },
+	},
+	{
+		"NO_PROXY", groupNetwork, "",
+		"Hosts, domains and networks that are reached without a proxy.",
+		func(c *Config, v string) error { return text(&c.NoProxy, v) },
+	},
+	{
+		"CACHITO_SSH_KEY", groupNetwork, "",
+		"Private key file for ssh repositories.",
+		func(c *Config, v string) error { return text(&c.SSHKey, v) },
+	},
+	{
+		"CACHITO_KNOWN_HOSTS", groupNetwork, "",
+		"known_hosts file; an ssh host that is not in it is refused.",
+		func(c *Config, v string) error { return text(&c.KnownHosts, v) },
+	},
+	{
+		"CACHITO_GIT", groupNetwork, "git",
+		"The git command (name or path), used where history is needed. `none`: the built-in git alone.",
+		func(c *Config, v string) error {
+			if v == "none" {
+				return nil
+			}
+			return text(&c.Git, v)
+		},
+	},
+	{
+		"CACHITO_TAGS_REFRESH", groupNetwork, "false",
+		"`true`: read a commit's tags anew for each request; else those of its first fetch are kept, so that the same request keeps its bytes.",
+		func(c *Config, v string) error { return boolean(&c.TagsRefresh, v) },
+	},
+
+	{
+		"CACHITO_GO", groupGo, "go",
+		"The go command (name or path). Other versions that a go.mod asks for are fetched and verified.",
+		func(c *Config, v string) error { return text(&c.Go, v) },
+	},
+	{
+		"CACHITO_GOPROXY", groupGo, "https://proxy.golang.org",
+		"Go module proxy.",
+		func(c *Config, v string) error { return text(&c.GoProxy, v) },
+	},
+	{
+		"CACHITO_GOSUMDB", groupGo, "sum.golang.org",
+		"Go checksum database, in the form of GOSUMDB.",
+		func(c *Config, v string) error { return text(&c.GoSumDB, v) },
+	},
+	{
+		"CACHITO_GONOSUMDB", groupGo, "",
+		"Module path patterns that are not looked up in the checksum database, in the form of GONOSUMDB.",
+		func(c *Config, v string) error { return text(&c.GoNoSumDB, v) },
+	},
+	{
+		"CACHITO_GOPRIVATE", groupGo, "",
+		"Module path patterns of private modules, in the form of GOPRIVATE.",
+		func(c *Config, v string) error { return text(&c.GoPrivate, v) },
+	},
+	{
+		"CACHITO_GOMOD_STRICT_VENDOR", groupGo, "false",
+		"`true`: a repository with a vendor folder must be requested with a vendor flag.",
+		func(c *Config, v string) error { return boolean(&c.GomodStrictVendor, v) },
+	},
+	{
+		"CACHITO_GOMOD_IGNORE_MISSING_GOMOD_FILE", groupGo, "true",
+		"`true`: a single path without a go.mod is skipped; `false`: it fails the request.",
+		func(c *Config, v string) error { return boolean(&c.GomodIgnoreMissingGomod, v) },
+	},
+
+	{
+		"CACHITO_LOG_LEVEL", groupLogging, "info",
+		"`debug`, `info`, `warn` or `error`.",
+		func(c *Config, v string) error { return level(&c.LogLevel, v) },
+	},
+	{
+		"CACHITO_LOG_FORMAT", groupLogging, LogAuto,
+		"`json`, `text`, or `auto`: text on a terminal, else JSON.",
+		func(c *Config, v string) error { return oneOf(&c.LogFormat, v, LogAuto, LogJSON, LogText) },
+	},
+}
+
+// isLoopback reports whether a checked listen address can only be reached from this machine.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
