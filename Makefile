@@ -1,0 +1,93 @@
+# `make help` lists the targets. Everything a target needs besides Go, git and Python 3 is installed
+# into .tools/ by the target itself.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+TOOLS   := $(CURDIR)/.tools
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+LINT_VERSION := $(shell cat .golangci-lint-version)
+LINT         := $(TOOLS)/golangci-lint-$(LINT_VERSION)
+
+# The race detector needs cgo, and so a C compiler; the product itself never does.
+CC_FOUND := $(shell command -v "$$($(GO) env CC)" 2>/dev/null)
+ifeq ($(CC_FOUND),)
+RACE     :=
+RACE_SAYS := no C compiler found: testing WITHOUT the race detector
+else
+RACE     := -race
+RACE_SAYS := testing with the race detector
+endif
+
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Real repository -> bundle -> build with the network cut off, in under a minute
+	@$(GO) run ./demo
+
+.PHONY: run
+run: build ## Run the service on 127.0.0.1:8080, data in ./cachito-data
+	./bin/cachito serve
+
+.PHONY: build
+build: ## Build bin/cachito (static, no cgo)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/cachito ./cmd/cachito
+
+.PHONY: lint
+lint: $(LINT) ## Run golangci-lint (installed into .tools/)
+	$(LINT) run ./...
+
+$(LINT):
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) CGO_ENABLED=0 $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv $(TOOLS)/golangci-lint $@
+
+.PHONY: test
+test: ## Run every test that needs no network; with -race where a C compiler is present
+	@echo "$(RACE_SAYS)"
+	$(GO) vet ./...
+	$(GO) test $(RACE) ./...
+
+.PHONY: test-live
+test-live: ## Run the tests that need the package registries
+	CACHITO_LIVE=1 $(GO) test -count=1 -timeout 20m -run Live ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s) each
+	@./.ci/fuzz $(FUZZTIME)
+
+.PHONY: golden
+golden: ## Rewrite generated documents and golden files; review the diff
+	$(GO) test ./shared/config -run TestSettingsPageIsCurrent -update
+	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' shared cmd | xargs -r -n1 dirname | sort -u | grep -v '^shared/config$$'); do \
+		$(GO) test ./$$dir -update; \
+	done
+
+.PHONY: bench
+bench: ## Measure bundling, memory, API and repeat requests; HERMETO= and MIRROR_DIR= compare with peers
+	@$(GO) run ./bench
+
+.PHONY: ci
+ci: lint tidy-check ci-race test-live fuzz demo ## What CI runs besides `make test`
+
+# `make test` has used the race detector already where it could; CI insists on it.
+.PHONY: ci-race
+ci-race:
+	@if [ -z "$(RACE)" ]; then echo "make ci needs a C compiler for the race detector" >&2; exit 1; fi
+	$(GO) test -race ./...
+
+.PHONY: tidy-check
+tidy-check: ## Fail when go.mod or go.sum are not tidy
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: clean
+clean: ## Remove what the targets made (not ./cachito-data)
+	rm -rf bin dist .tools
