@@ -1,0 +1,82 @@
+// Command demo tells the whole story in under a minute, against the real Go module proxy: a git
+// repository becomes a bundle, which builds somewhere else with the network cut off and every cache
+// empty. It ends non-zero when any step fails.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// timeout bounds the whole demo; it takes seconds.
+const timeout = 5 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "\nThe demo failed: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// story is what the steps hand on to each other.
+type story struct {
+	dir     string // temporary, removed at the end
+	binary  string // cachito
+	goCmd   string
+	version string // of go: 1.26.0
+	out     *printer
+	repo    repository
+	service *service
+	first   outcome
+}
+
+func run(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "cachito-demo-")
+	if err != nil {
+		return err
+	}
+	s := &story{dir: dir, out: newPrinter(os.Stdout)}
+	defer func() { err = errors.Join(err, removeAll(dir)) }()
+
+	started := time.Now()
+	s.out.title("Cachito, serverless: from a git repository to a build without network")
+	for _, step := range []func(context.Context) error{
+		s.build, s.makeRepository, s.serve, s.request, s.inspect, s.buildOffline, s.repeat,
+	} {
+		if err := step(ctx); err != nil {
+			if s.service != nil {
+				s.service.stop()
+				err = fmt.Errorf("%w\nThe service's log:\n%s", err, s.service.log())
+			}
+			return err
+		}
+	}
+	if err := s.service.stop(); err != nil {
+		return fmt.Errorf("stopping the service: %w", err)
+	}
+	s.repo.server.Close()
+	s.out.title(fmt.Sprintf("Done in %.1f s. Your turn: make run, or bin/cachito fetch --help", time.Since(started).Seconds()))
+	return nil
+}
+
+// removeAll removes a folder although a module cache in it is read-only.
+func removeAll(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(dir))
+}
