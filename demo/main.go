@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/cachito-serverless/cachito/shared/client/clienttest"
 )
 
 // timeout bounds the whole demo; it takes seconds.
@@ -37,7 +39,7 @@ type story struct {
 	version string // of go: 1.26.0
 	out     *printer
 	repo    repository
-	service *service
+	service *clienttest.Service
 	first   outcome
 }
 
@@ -56,13 +58,12 @@ func run(ctx context.Context) (err error) {
 	} {
 		if err := step(ctx); err != nil {
 			if s.service != nil {
-				s.service.stop()
-				err = fmt.Errorf("%w\nThe service's log:\n%s", err, s.service.log())
+				err = fmt.Errorf("%w\nThe service's log:\n%s", errors.Join(err, s.service.Stop()), s.service.Log())
 			}
 			return err
 		}
 	}
-	if err := s.service.stop(); err != nil {
+	if err := s.service.Stop(); err != nil {
 		return fmt.Errorf("stopping the service: %w", err)
 	}
 	s.repo.server.Close()

@@ -36,13 +36,13 @@ func (s *story) request(ctx context.Context) error {
 // order sends a request, waits and downloads.
 func (s *story) order(ctx context.Context, body client.Order, file string, live bool) (outcome, error) {
 	started := time.Now()
-	req, err := s.service.client.Create(ctx, body)
+	req, err := s.service.Client.Create(ctx, body)
 	if err != nil {
 		return outcome{}, err
 	}
 	shown := 0
 	last := ""
-	req, err = s.service.client.Wait(ctx, req.ID, func(r client.Request, progress client.Progress) {
+	req, err = s.service.Client.Wait(ctx, req.ID, func(r client.Request, progress client.Progress) {
 		if !live {
 			return
 		}
@@ -65,7 +65,7 @@ func (s *story) order(ctx context.Context, body client.Order, file string, live 
 		return outcome{}, fmt.Errorf("request %d is %s: %s", req.ID, req.State, req.StateReason)
 	}
 	took := time.Since(started)
-	bundle, err := s.service.client.Download(ctx, req.ID, filepath.Join(s.dir, file))
+	bundle, err := s.service.Client.Download(ctx, req.ID, filepath.Join(s.dir, file))
 	if err != nil {
 		return outcome{}, err
 	}
@@ -86,7 +86,7 @@ func (s *story) inspect(ctx context.Context) error {
 			PURL string `json:"purl"`
 		} `json:"components"`
 	}
-	raw, err := s.service.client.JSON(ctx, fmt.Sprintf("/sbom?requests=%d", first.req.ID))
+	raw, err := s.service.Client.JSON(ctx, fmt.Sprintf("/sbom?requests=%d", first.req.ID))
 	if err != nil {
 		return err
 	}
