@@ -42,7 +42,7 @@ var rules = []struct {
 	{"shared/logging", nil, "logging knows nothing of who logs"},
 	{"shared/client", nil, "the client knows the API's wire form only"},
 	{"shared/fetch", nil, "the network side knows neither storage nor package managers"},
-	{"shared/gitrepo", []string{"shared/fetch", "shared/archive"}, "git knows neither storage nor package managers"},
+	{"shared/gitrepo", []string{"shared/fetch", "shared/archive", "shared/resolver"}, "beside the port's types for tags and submodules, git knows neither storage nor package managers"},
 	{"shared/archive", nil, "archives know neither storage nor package managers"},
 	{"shared/store", []string{"shared/store"}, "an adapter knows its port only"},
 	{"shared/queue", []string{"shared/queue"}, "an adapter knows its port only"},

@@ -70,10 +70,13 @@ type Config struct {
 	NoProxy      string
 	SSHKey       string // file
 	KnownHosts   string // file
-	// Git is the git command's name or path; empty: go-git alone.
-	Git string
 	// TagsRefresh fetches a source's tags anew instead of keeping the first fetch's.
 	TagsRefresh bool
+	// Limits of one repository.
+	SourceMaxBytes     int64
+	SourceMaxTreeBytes int64
+	SourceMaxEntries   int
+	SourceTimeout      time.Duration
 
 	// Go is the go command's name or path.
 	Go                      string

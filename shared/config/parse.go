@@ -140,6 +140,25 @@ func byteSize(dst *int64, v string) error {
 	return nil
 }
 
+// byteLimit is a size above zero.
+func byteLimit(dst *int64, v string) error {
+	var n int64
+	if err := byteSize(&n, v); err != nil || n == 0 {
+		return errors.New("a size above zero such as 50GiB, 800MB or 1048576")
+	}
+	*dst = n
+	return nil
+}
+
+func duration(dst *time.Duration, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 || d > maxLifetime {
+		return errors.New("a time above zero such as 90s or 30m")
+	}
+	*dst = d
+	return nil
+}
+
 // lifetime reads a duration; "7" and "7d" are days, as upstream counts them.
 func lifetime(dst *time.Duration, v string) error {
 	refused := errors.New("a time above zero such as 1d or 36h (a bare number counts days)")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net"
 	"strings"
 )
@@ -214,19 +215,29 @@ var settings = []setting{
 		func(c *Config, v string) error { return text(&c.KnownHosts, v) },
 	},
 	{
-		"CACHITO_GIT", groupNetwork, "git",
-		"The git command (name or path), used where history is needed. `none`: the built-in git alone.",
-		func(c *Config, v string) error {
-			if v == "none" {
-				return nil
-			}
-			return text(&c.Git, v)
-		},
-	},
-	{
 		"CACHITO_TAGS_REFRESH", groupNetwork, "false",
 		"`true`: read a commit's tags anew for each request; else those of its first fetch are kept, so that the same request keeps its bytes.",
 		func(c *Config, v string) error { return boolean(&c.TagsRefresh, v) },
+	},
+	{
+		"CACHITO_SOURCE_MAX_BYTES", groupNetwork, "4GiB",
+		"What one transfer of a repository may have.",
+		func(c *Config, v string) error { return byteLimit(&c.SourceMaxBytes, v) },
+	},
+	{
+		"CACHITO_SOURCE_MAX_TREE_BYTES", groupNetwork, "16GiB",
+		"What all files of a commit may have together.",
+		func(c *Config, v string) error { return byteLimit(&c.SourceMaxTreeBytes, v) },
+	},
+	{
+		"CACHITO_SOURCE_MAX_ENTRIES", groupNetwork, "1000000",
+		"How many files, links and folders a commit may have.",
+		func(c *Config, v string) error { return number(&c.SourceMaxEntries, v, 1, math.MaxInt32) },
+	},
+	{
+		"CACHITO_SOURCE_TIMEOUT", groupNetwork, "30m",
+		"How long fetching a repository may take.",
+		func(c *Config, v string) error { return duration(&c.SourceTimeout, v) },
 	},
 
 	{
