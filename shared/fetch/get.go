@@ -219,3 +219,17 @@ func rangeStart(v string) (int64, bool) {
 	n, err := strconv.ParseInt(first, 10, 64)
 	return n, ok && dash && err == nil
 }
+
+// Unwrap takes net/http's own wrapping, whose text holds the whole URL, off an error of HTTPClient,
+// and says which URL it was about.
+func Unwrap(err error, rawURL string) error {
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return refused
+	}
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return fmt.Errorf("asking %s: %w", Redact(rawURL), err)
+}

@@ -275,7 +275,8 @@ func sortName(e object.TreeEntry) string {
 
 func (r *Repo) store(o interface {
 	Encode(plumbing.EncodedObject) error
-}) plumbing.Hash {
+},
+) plumbing.Hash {
 	enc := r.repo.Storer.NewEncodedObject()
 	must(o.Encode(enc))
 	hash, err := r.repo.Storer.SetEncodedObject(enc)
