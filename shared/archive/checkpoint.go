@@ -1,0 +1,88 @@
+package archive
+
+import (
+	"context"
+	"encoding"
+	"fmt"
+	"hash"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Checkpoint is a place in a bundle from which another writer can go on: the bytes before it are known by
+// their length and hashes, and need not be read again. It is JSON in storage.
+type Checkpoint struct {
+	// Size is how many bytes of the archive are before it.
+	Size int64 `json:"size"`
+	// ContentSize and CRC32 are those of the tar before it.
+	ContentSize int64  `json:"content_size"`
+	CRC32       uint32 `json:"crc32"`
+	// SHA256State is the state of crypto/sha256 after Size bytes, as its MarshalBinary gives it.
+	SHA256State []byte `json:"sha256_state"`
+	Entries     int    `json:"entries"`
+	// Roots are the first elements of the names before it; a writer that goes on takes no more
+	// names below them, since it does not know which are there.
+	Roots []string `json:"roots"`
+}
+
+// Checkpoint waits until everything added so far is written, and returns this place. Between entries
+// whose names begin with different elements ("deps" and "app") it leaves no trace in the bytes;
+// elsewhere it may end a segment earlier.
+func (b *BundleWriter) Checkpoint(ctx context.Context) (Checkpoint, error) {
+	if err := b.usable(); err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := b.checkpoint(ctx)
+	b.fail(err)
+	return c, err
+}
+
+func (b *BundleWriter) checkpoint(ctx context.Context) (Checkpoint, error) {
+	if err := b.flush(ctx); err != nil {
+		return Checkpoint{}, err
+	}
+	c := Checkpoint{Entries: b.entries}
+	var stateErr error
+	err := b.stage.reach(ctx, func(at position, sum hash.Hash) {
+		c.Size, c.ContentSize, c.CRC32 = at.size, at.rawSize, at.crc
+		c.SHA256State, stateErr = sum.(encoding.BinaryMarshaler).MarshalBinary()
+	})
+	if err == nil {
+		err = stateErr
+	}
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint of the bundle: %w", err)
+	}
+	roots := maps.Clone(b.names.closed)
+	if roots == nil {
+		roots = map[string]bool{}
+	}
+	for name := range b.names.modes {
+		root, _, _ := strings.Cut(name, "/")
+		roots[root] = true
+	}
+	c.Roots = slices.Sorted(maps.Keys(roots))
+	return c, nil
+}
+
+// ResumeBundleWriter goes on from a checkpoint, on a w that gets only what comes after it. The options
+// must be those of the writer that made it. Close's Summary is that of the whole archive.
+func ResumeBundleWriter(w io.Writer, c Checkpoint, opts ...BundleOption) (*BundleWriter, error) {
+	sum := newSum()
+	if err := sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(c.SHA256State); err != nil {
+		return nil, fmt.Errorf("resuming a bundle: SHA-256 state of the checkpoint: %w", err)
+	}
+	at := position{size: c.Size, rawSize: c.ContentSize, crc: c.CRC32}
+	b := newBundleWriter(w, at, sum, opts)
+	if b.err != nil {
+		return nil, b.err
+	}
+	b.entries = c.Entries
+	b.names.closed = map[string]bool{}
+	for _, root := range c.Roots {
+		b.names.closed[root] = true
+	}
+	return b, nil
+}
