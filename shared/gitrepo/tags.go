@@ -35,7 +35,7 @@ func (m *remote) findTags(ctx context.Context, r *repo, p *prepared, w want) err
 	var tags []tagRef
 	for ref, hash := range s.refs().References {
 		name, ok := strings.CutPrefix(ref, "refs/tags/")
-		if !ok || !w.full && !versionTag.MatchString(path.Base(name)) {
+		if !ok || !validRef(name) || !w.full && !versionTag.MatchString(path.Base(name)) {
 			continue
 		}
 		t := tagRef{name: name, hash: hash, target: hash}
