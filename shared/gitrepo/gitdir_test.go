@@ -42,8 +42,8 @@ func (f *folder) Link(path, target string) error {
 	return os.Symlink(target, filepath.Join(f.dir, path))
 }
 
-// git runs the git command in dir, without anyone's configuration.
-func git(t testing.TB, dir string, args ...string) string {
+// runGit runs the git command in dir, without anyone's configuration.
+func runGit(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
@@ -99,18 +99,18 @@ func TestGitDir(t *testing.T) {
 				"tag":                       "inner\nother\nv1.0.0\nv2",
 				"rev-parse v1.0.0^{commit}": first,
 				"describe --exact-match v2": "inner",
-				"ls-files --stage run.sh":   "100755 " + git(t, out.dir, "rev-parse", "HEAD:run.sh") + " 0\trun.sh",
+				"ls-files --stage run.sh":   "100755 " + runGit(t, out.dir, "rev-parse", "HEAD:run.sh") + " 0\trun.sh",
 				"config remote.origin.url":  srv.URL("o/app"),
 				"show " + first + ":a":      "1",
 				"count-objects":             "0 objects, 0 kilobytes",
 				"diff --stat HEAD":          "",
 				"verify-pack .git/objects/pack/" + packName(t, out.dir): "",
 			} {
-				if got := git(t, out.dir, strings.Fields(args)...); got != want {
+				if got := runGit(t, out.dir, strings.Fields(args)...); got != want {
 					t.Errorf("git %s: got %q, want %q", args, got, want)
 				}
 			}
-			git(t, out.dir, "checkout", "-q", first)
+			runGit(t, out.dir, "checkout", "-q", first)
 			noSecretIn(t, out.dir, "secret")
 			noSecretIn(t, c.settings.CacheDir, "secret")
 			if left, _ := filepath.Glob(filepath.Join(c.settings.CacheDir, "gitdir-*")); len(left) > 0 {
@@ -144,7 +144,7 @@ func TestGitDirOfPartialServer(t *testing.T) {
 	repo := srv.Init("o/app")
 	repo.Commit(map[string]string{"a": "1", "lost": "this blob is lost"})
 	ref := repo.Commit(map[string]string{"a": "2"}, gitrepotest.Delete("lost"))
-	blob := git(t, repo.Dir, "rev-parse", ref+"~:lost")
+	blob := runGit(t, repo.Dir, "rev-parse", ref+"~:lost")
 	if err := os.Remove(filepath.Join(repo.Dir, "objects", blob[:2], blob[2:])); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestGitDirOfPartialServer(t *testing.T) {
 		t.Errorf("got warnings %v, want one", info.Warnings)
 	}
 	for args, want := range map[string]string{"status --porcelain": "", "log --format=%H": ref, "show HEAD:a": "2", "fsck": ""} {
-		if got := git(t, out.dir, strings.Fields(args)...); got != want {
+		if got := runGit(t, out.dir, strings.Fields(args)...); got != want {
 			t.Errorf("git %s: got %q, want %q", args, got, want)
 		}
 	}

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -75,7 +76,7 @@ func (m *remote) findTags(ctx context.Context, r *repo, p *prepared, w want) err
 // markAncestors sets true for the commits among found that are ancestors of p's.
 func (m *remote) markAncestors(ctx context.Context, r *repo, p *prepared, found map[plumbing.Hash]bool) error {
 	if r.has(p.commit.hash, true) {
-		return walkHistory(ctx, r.store, p.commit, found)
+		return walkHistory(ctx, r.store, p.commit, found, false)
 	}
 	history, err := openRepo(historyDir(r))
 	if err != nil {
@@ -98,7 +99,7 @@ func (m *remote) markAncestors(ctx context.Context, r *repo, p *prepared, found 
 			return err
 		}
 	}
-	return walkHistory(ctx, history.store, p.commit, found)
+	return walkHistory(ctx, history.store, p.commit, found, false)
 }
 
 func (m *remote) tagsFault(err error) error {
@@ -109,8 +110,9 @@ func (m *remote) tagsFault(err error) error {
 	return f
 }
 
-// walkHistory visits the ancestors of a commit until all of found are seen.
-func walkHistory(ctx context.Context, s storer.EncodedObjectStorer, from commit, found map[plumbing.Hash]bool) error {
+// walkHistory visits the ancestors of a commit until all of found are seen. In a shallow repository
+// commits may be missing.
+func walkHistory(ctx context.Context, s storer.EncodedObjectStorer, from commit, found map[plumbing.Hash]bool, shallow bool) error {
 	left := len(found)
 	seen := map[plumbing.Hash]bool{from.hash: true}
 	todo := slices.Clone(from.parents)
@@ -132,6 +134,9 @@ func walkHistory(ctx context.Context, s storer.EncodedObjectStorer, from commit,
 			left--
 		}
 		c, err := readCommit(s, hash)
+		if shallow && errors.Is(err, plumbing.ErrObjectNotFound) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%w: %v", errDamaged, err)
 		}
