@@ -23,6 +23,9 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
+// historyFactor is how many times larger than one tree all versions of all files may be.
+const historyFactor = 32
+
 // maxCommitBytes bounds a commit object that we read.
 const maxCommitBytes = 64 << 20
 
@@ -260,7 +263,11 @@ func (m *remote) transfer(ctx context.Context, r *repo, ask packRequest) error {
 	}
 	defer pack.Close()
 	limited := &limitReader{r: pack, left: m.c.settings.MaxBytes}
-	err = storePack(r, limited)
+	inflated := m.c.settings.MaxTreeBytes
+	if ask.depth == 0 {
+		inflated *= historyFactor
+	}
+	err = storePack(r, limited, inflated)
 	if limited.left < 0 {
 		return fault.Client(fault.UnsupportedFeature, "The repository %s is larger than %d bytes, the limit for one transfer", m.u.public(), m.c.settings.MaxBytes)
 	}

@@ -75,6 +75,8 @@ func (r packRequest) encode(caps *capability.List) ([]byte, error) {
 	add(capability.OFSDelta)
 	if len(r.haves) == 0 {
 		add(capability.MultiACK) // some servers want it; without haves it changes nothing
+	} else {
+		add(capability.ThinPack) // differences to what we have
 	}
 	if r.tags {
 		add(capability.IncludeTag)

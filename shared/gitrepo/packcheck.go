@@ -4,21 +4,9 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
-
-// storePack writes a pack and its index into a repository's folder.
-func storePack(r *repo, pack io.Reader) error {
-	err := packfile.UpdateObjectStorage(r.store, pack)
-	if err == nil || errors.Is(err, packfile.ErrEmptyPackfile) {
-		return nil
-	}
-	return fmt.Errorf("storing the pack: %w", err)
-}
 
 // checkTrailer compares a pack or index with the SHA-1 that it ends with.
 func checkTrailer(file string) error {
