@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -86,19 +87,31 @@ func write(t testing.TB, entries []entry, opts ...BundleOption) ([]byte, Summary
 	return out.Bytes(), sum
 }
 
+// text is a piece of something that compresses as source code does.
 func text(r *rand.Rand, size int) []byte {
-	var b bytes.Buffer
-	for b.Len() < size {
-		fmt.Fprintf(&b, "line %d of the file, %x\n", r.IntN(1000), r.Uint32()&0xff)
+	if size == 0 {
+		return nil
 	}
-	return b.Bytes()[:size]
+	start := r.IntN(64 << 10)
+	return manyLines[start : start+size : start+size]
 }
 
+// manyLines is what text is cut from.
+var manyLines = func() []byte {
+	var b bytes.Buffer
+	r := rand.New(rand.NewPCG(1, 2))
+	for b.Len() < 8<<20 {
+		fmt.Fprintf(&b, "line %d of the file, %x\n", r.IntN(1000), r.Uint32()&0xff)
+	}
+	return b.Bytes()
+}()
+
+// noise does not compress.
 func noise(r *rand.Rand, size int) []byte {
 	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], r.Uint64())
+	rand.NewChaCha8(seed).Read(b)
 	return b
 }
 

@@ -75,7 +75,7 @@ func TestUnsafeLinksAgreeWithTheFileSystem(t *testing.T) {
 	elements := []string{"..", ".", "a", "b", "c", "d", "l1", "l2", "l3", "l4"}
 	places := []string{"l1", "a/l1", "a/b/l2", "l2", "c/l3", "c/d/l4", "a/b/l1", "l4"}
 	leaving, staying := 0, 0
-	for range 400 {
+	for range 150 {
 		// The tree's own name is not among the elements: nothing comes back into it.
 		root := filepath.Join(t.TempDir(), "outer", "tree")
 		for _, dir := range []string{"a/b", "c/d", "../a/b", "../c/d"} {
@@ -115,7 +115,7 @@ func TestUnsafeLinksAgreeWithTheFileSystem(t *testing.T) {
 			}
 		}
 	}
-	if leaving < 50 || staying < 50 {
+	if leaving < 20 || staying < 20 {
 		t.Fatalf("only %d links that leave and %d that stay: the test shows nothing", leaving, staying)
 	}
 }
