@@ -1,0 +1,53 @@
+package packages
+
+import "strings"
+
+// Deref is the text behind a version pointer, "" for nil.
+func Deref(v *string) string {
+	if v == nil {
+		return ""
+	}
+	return *v
+}
+
+// AllContents is the content manifest's rule of managers for which every dependency is both.
+func AllContents(_ Context, p Package) (dependencies, sources []Owned) {
+	all := p.Own()
+	return all, all
+}
+
+// RuntimeContents is the rule of managers that know development dependencies: those are sources only.
+func RuntimeContents(_ Context, p Package) (dependencies, sources []Owned) {
+	for _, o := range p.Own() {
+		if o.Dependency.Dev == nil || !*o.Dependency.Dev {
+			dependencies = append(dependencies, o)
+		}
+	}
+	return dependencies, p.Own()
+}
+
+// NoContents is the rule of packages that stand for themselves.
+func NoContents(Context, Package) (dependencies, sources []Owned) { return nil, nil }
+
+// Own are a package's dependencies of its own type; others are not shown in documents.
+func (p Package) Own() []Owned {
+	var list []Owned
+	for _, d := range p.Dependencies {
+		if d.Type == p.Type {
+			list = append(list, Owned{p, d})
+		}
+	}
+	return list
+}
+
+// Parent finds the longest of names that equals name or is followed by "/" in it; false when none does.
+// github.com/foo is a parent of github.com/foo/bar, not of github.com/foobar.
+func Parent(name string, names []string) (string, bool) {
+	best, found := "", false
+	for _, n := range names {
+		if (n == name || strings.HasPrefix(name, n+"/")) && (!found || len(n) > len(best)) {
+			best, found = n, true
+		}
+	}
+	return best, found
+}

@@ -1,0 +1,35 @@
+// Package pip describes the package manager pip to the API: its name, options, purls and place in the
+// documents. Its resolver is not part of this program yet, so it cannot be enabled.
+package pip
+
+import (
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/purl"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+)
+
+// Name is the API's word for this package manager, and the type of its packages.
+const Name = "pip"
+
+// Descriptor of the package manager.
+func Descriptor() resolver.Descriptor {
+	return resolver.Descriptor{
+		Name: Name, Rank: 30,
+		Options: []resolver.Option{
+			{Name: "path"}, {Name: "requirements_files", List: true}, {Name: "requirements_build_files", List: true},
+		},
+		Types: Rules(), RefusesReplacements: "pip",
+		Detect: func(names map[string]bool) bool { return names["requirements.txt"] },
+	}
+}
+
+// Rules of pip's packages in the documents.
+func Rules() []packages.Rule {
+	return []packages.Rule{{
+		Type: Name, PackagePURL: resolver.RepositoryPURL,
+		DependencyPURL: func(_ packages.Context, _ packages.Package, d packages.Dependency) (string, error) {
+			return purl.PyPI(d.Name, packages.Deref(d.Version))
+		},
+		Contents: packages.RuntimeContents, ManifestRank: 3,
+	}}
+}
