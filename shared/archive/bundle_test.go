@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,18 +94,18 @@ func text(r *rand.Rand, size int) []byte {
 		return nil
 	}
 	start := r.IntN(64 << 10)
-	return manyLines[start : start+size : start+size]
+	return manyLines()[start : start+size : start+size]
 }
 
 // manyLines is what text is cut from.
-var manyLines = func() []byte {
+var manyLines = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	r := rand.New(rand.NewPCG(1, 2))
 	for b.Len() < 8<<20 {
 		fmt.Fprintf(&b, "line %d of the file, %x\n", r.IntN(1000), r.Uint32()&0xff)
 	}
 	return b.Bytes()
-}()
+})
 
 // noise does not compress.
 func noise(r *rand.Rand, size int) []byte {

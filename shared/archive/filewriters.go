@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -25,6 +27,7 @@ type fileWriters struct {
 	root    *os.Root
 	queue   chan pendingFile
 	buffers chan []byte
+	dir     *openDir       // of the last file
 	pending sync.WaitGroup // files
 	running sync.WaitGroup // goroutines
 
@@ -33,8 +36,25 @@ type fileWriters struct {
 }
 
 type pendingFile struct {
+	dir   *openDir
 	entry Entry
 	data  []byte
+}
+
+// openDir is a directory below root that files are made in. A rooted path is walked element by element,
+// which doubles the cost of a small file; archives name the files of a directory one after the other,
+// so it is walked once.
+type openDir struct {
+	name string
+	root *os.Root
+	uses atomic.Int32
+}
+
+// done ends one use; the last one closes the directory.
+func (d *openDir) done() {
+	if d.uses.Add(-1) == 0 {
+		d.root.Close()
+	}
 }
 
 func newFileWriters(root *os.Root) *fileWriters {
@@ -51,13 +71,14 @@ func newFileWriters(root *os.Root) *fileWriters {
 func (w *fileWriters) run() {
 	for f := range w.queue {
 		if w.failure() == nil {
-			if err := w.create(f.entry, func(file *os.File) error {
+			if err := f.dir.create(f.entry, func(file *os.File) error {
 				_, err := file.Write(f.data)
 				return err
 			}); err != nil {
 				w.fail(err)
 			}
 		}
+		f.dir.done()
 		w.buffers <- f.data
 		w.pending.Done()
 	}
@@ -68,8 +89,12 @@ func (w *fileWriters) write(e Entry, content io.Reader) error {
 	if w.failure() != nil {
 		return errWriterFailed
 	}
+	dir, err := w.open(path.Dir(e.Name))
+	if err != nil {
+		return fmt.Errorf("making %s: %w", e.Name, err)
+	}
 	if e.Size > smallFileBytes {
-		return w.create(e, func(file *os.File) error {
+		return dir.create(e, func(file *os.File) error {
 			n, err := io.Copy(file, content)
 			if err == nil && n != e.Size {
 				err = io.ErrUnexpectedEOF
@@ -87,13 +112,31 @@ func (w *fileWriters) write(e Entry, content io.Reader) error {
 		return fmt.Errorf("reading %s: %w", e.Name, err)
 	}
 	w.pending.Add(1)
-	w.queue <- pendingFile{e, data}
+	dir.uses.Add(1)
+	w.queue <- pendingFile{dir, e, data}
 	return nil
 }
 
+// open gives the directory, which must exist.
+func (w *fileWriters) open(name string) (*openDir, error) {
+	if w.dir != nil && w.dir.name == name {
+		return w.dir, nil
+	}
+	root, err := w.root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if w.dir != nil {
+		w.dir.done()
+	}
+	w.dir = &openDir{name: name, root: root}
+	w.dir.uses.Store(1)
+	return w.dir, nil
+}
+
 // create makes one file. It must be new: nothing is ever written through what is there.
-func (w *fileWriters) create(e Entry, fill func(*os.File) error) error {
-	file, err := w.root.OpenFile(e.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(e.Mode.perm()))
+func (d *openDir) create(e Entry, fill func(*os.File) error) error {
+	file, err := d.root.OpenFile(path.Base(e.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(e.Mode.perm()))
 	if err != nil {
 		return fmt.Errorf("making %s: %w", e.Name, err)
 	}
@@ -113,6 +156,9 @@ func (w *fileWriters) wait() error {
 func (w *fileWriters) close() error {
 	close(w.queue)
 	w.running.Wait()
+	if w.dir != nil {
+		w.dir.done()
+	}
 	return w.failure()
 }
 
