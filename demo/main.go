@@ -7,10 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -49,7 +47,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	s := &story{dir: dir, out: newPrinter(os.Stdout)}
-	defer func() { err = errors.Join(err, removeAll(dir)) }()
+	defer func() { err = errors.Join(err, clienttest.RemoveAll(dir)) }()
 
 	started := time.Now()
 	s.out.title("Cachito, serverless: from a git repository to a build without network")
@@ -69,15 +67,4 @@ func run(ctx context.Context) (err error) {
 	s.repo.server.Close()
 	s.out.title(fmt.Sprintf("Done in %.1f s. Your turn: make run, or bin/cachito fetch --help", time.Since(started).Seconds()))
 	return nil
-}
-
-// removeAll removes a folder although a module cache in it is read-only.
-func removeAll(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			return os.Chmod(path, 0o700)
-		}
-		return err
-	})
-	return errors.Join(err, os.RemoveAll(dir))
 }

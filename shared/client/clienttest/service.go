@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -114,6 +115,17 @@ func (s *Service) Pid() int { return s.cmd.Process.Pid }
 
 // Log is what the service printed so far.
 func (s *Service) Log() string { return s.logged.String() }
+
+// RemoveAll removes a folder although a module cache in it is read-only.
+func RemoveAll(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(dir))
+}
 
 // lockedBuilder collects the output of a running process.
 type lockedBuilder struct {
