@@ -22,6 +22,7 @@ const module = "github.com/cachito-serverless/cachito/"
 // pure packages hold domain types and do no I/O; every package may import them.
 var pure = []string{
 	"shared/fault", "shared/packages", "shared/integrity", "shared/purl", "shared/request",
+	"shared/pyrepr",
 }
 
 // rules say what else the packages of a folder may import, longest folder first. A name covers its
@@ -35,6 +36,7 @@ var rules = []struct {
 	{"shared/packages", nil, "domain types are pure"},
 	{"shared/integrity", nil, "value types are pure"},
 	{"shared/purl", nil, "value types are pure"},
+	{"shared/pyrepr", nil, "texts are pure"},
 	{"shared/request", nil, "the domain knows no I/O, no HTTP and no package manager"},
 	{"shared/sbom", nil, "documents are made from packages alone"},
 	{"shared/contentmanifest", nil, "documents are made from packages alone"},

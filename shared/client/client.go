@@ -142,7 +142,7 @@ func (c *Client) Logs(ctx context.Context, id int64, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read from
+	defer resp.Body.Close()
 	if _, err := io.Copy(w, resp.Body); err != nil {
 		return c.unreachable(fmt.Errorf("reading the log: %w", err))
 	}
@@ -166,7 +166,7 @@ func (c *Client) json(ctx context.Context, method, route string, body []byte) (j
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read from
+	defer resp.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswerBytes+1))
 	if err != nil {
 		return nil, c.unreachable(fmt.Errorf("reading the answer: %w", err))
@@ -194,7 +194,7 @@ func (c *Client) do(ctx context.Context, method, route string, body []byte) (*ht
 		return nil, c.unreachable(err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		defer resp.Body.Close() //nolint:errcheck // only read from
+		defer resp.Body.Close()
 		return nil, c.refusal(resp)
 	}
 	return resp, nil

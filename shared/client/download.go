@@ -56,7 +56,7 @@ func (c *Client) Download(ctx context.Context, id int64, path string) (Downloade
 	if err != nil {
 		return Downloaded{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read from
+	defer resp.Body.Close()
 	if d := resp.Header.Get("Digest"); d != "" {
 		promised = d
 	}
@@ -69,8 +69,8 @@ func (c *Client) Download(ctx context.Context, id int64, path string) (Downloade
 	if err != nil {
 		return Downloaded{}, fmt.Errorf("making a file for the bundle: %w", err)
 	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // gone after the rename
-	defer temp.Close()           //nolint:errcheck // closed below where it matters
+	defer os.Remove(temp.Name())
+	defer temp.Close()
 
 	hash := sha256.New()
 	size, err := io.Copy(io.MultiWriter(&diskWriter{temp}, hash), resp.Body)

@@ -42,7 +42,7 @@ func Start(ctx context.Context, binary, dataDir string, settings ...string) (*Se
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(temp) //nolint:errcheck // a folder for one number
+	defer os.RemoveAll(temp)
 	portFile := filepath.Join(temp, "port")
 	s := &Service{done: make(chan error, 1)}
 	s.cmd = exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--port-file", portFile)
