@@ -237,7 +237,7 @@ func (b *BundleWriter) addChunks(ctx context.Context, h Header, c Content) error
 		data, raw, err := chunks.next(j.rawBuffer())
 		if err != nil {
 			b.stage.giveBack(j)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
@@ -274,7 +274,7 @@ func (b *BundleWriter) addSegment(ctx context.Context, h Header, c Content) erro
 		data, _, err := chunks.next(j.rawBuffer())
 		if err != nil {
 			b.stage.giveBack(j)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err

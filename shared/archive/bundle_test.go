@@ -127,16 +127,16 @@ func variety() []entry {
 		{Header: Header{Name: "deps/c.crate"}, data: noise(r, chunkBytes-100), content: stored},
 		{Header: Header{Name: "deps/chunk.crate"}, data: noise(r, chunkBytes), content: stored},
 		{Header: Header{Name: "deps/d.mod"}, data: text(r, 300), content: deflated},
-		{Header: Header{Name: "deps/e.json"}, data: text(r, 2<<20+5), content: deflated},
+		{Header: Header{Name: "deps/e.json"}, data: text(r, chunkBytes+5), content: deflated},
 		{Header: Header{Name: "deps/empty.zip"}, content: stored},
 		{Header: Header{Name: "deps/f.json"}, data: text(r, 100<<10), content: deflated},
-		{Header: Header{Name: "deps/s1"}, data: text(r, 3<<20+1), content: cachedSegment(3)},
+		{Header: Header{Name: "deps/s1"}, data: text(r, chunkBytes+1), content: cachedSegment(3)},
 		{Header: Header{Name: "deps/s2"}, data: noise(r, 200<<10), content: cachedSegment(Store)},
 		{Header: Header{Name: "app/bytes.png"}, data: noise(r, 5000)},
 		{Header: Header{Name: "app/dir.egg", Mode: Dir}},
 		{Header: Header{Name: "app/empty"}},
 		{Header: Header{Name: "app/exact"}, data: text(r, 512)},
-		{Header: Header{Name: "app/large"}, data: text(r, 5<<20), content: deflated, now: true},
+		{Header: Header{Name: "app/large"}, data: text(r, 2<<20), content: deflated, now: true},
 		{Header: Header{Name: "app/link", Mode: Link, Linkname: "../deps/d.mod"}},
 		{Header: Header{Name: "app/link-long", Mode: Link, Linkname: strings.Repeat("x/", 80) + "y"}},
 		{Header: Header{Name: "app/now"}, data: text(r, 4000), content: deflated, now: true},
@@ -150,7 +150,7 @@ func variety() []entry {
 		{Header: Header{Name: "app/ spaces and 'quotes' \\ "}, data: []byte("q")},
 		{Header: Header{Name: "app/1969", ModTime: time.Unix(-5, 0)}, data: []byte("before the epoch")},
 	}
-	for i := range 300 {
+	for i := range 150 {
 		entries = append(entries, entry{Header: Header{Name: fmt.Sprintf("app/src/%04d.go", i)}, data: text(r, r.IntN(9000))})
 	}
 	return append(entries, entry{Header: Header{Name: "cachito.env"}, data: []byte("# env\n")})
@@ -274,8 +274,8 @@ func TestBundleBytesDoNotDependOnParallelism(t *testing.T) {
 // read at once or later.
 func TestBundleBytesDoNotDependOnTheWayIn(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, size := range []int{MaxBatchedBytes + 1, chunkBytes - 300, chunkBytes, chunkBytes + 1, 3*chunkBytes - 1, 3 * chunkBytes} {
-		for _, level := range []int{Store, 1, 3, MaxLevel} {
+	for _, size := range []int{MaxBatchedBytes + 1, chunkBytes - 300, chunkBytes, chunkBytes + 1, 2 * chunkBytes} {
+		for _, level := range []int{Store, 1, DefaultLevel} {
 			data := text(r, size)
 			ways := map[string]entry{
 				"open":    {content: func(d []byte) Content { return Content{open: opener(d), level: level, own: level == Store} }},
@@ -317,7 +317,7 @@ func TestBundleRefusesNames(t *testing.T) {
 		{name: "C1 control", h: Header{Name: "a\u0085b"}, reason: "control character"},
 		{name: "too long", h: Header{Name: strings.Repeat("a", MaxNameBytes+1)}, reason: "longer than 4096 bytes", blaming: "aaa"},
 		{name: "too deep", h: Header{Name: strings.Repeat("a/", MaxNameDepth) + "a"}, reason: "more than 256 elements"},
-		{name: "twice", before: []Header{{Name: "a"}}, h: Header{Name: "a"}, reason: "already"},
+		{name: "S16 twice", before: []Header{{Name: "a"}}, h: Header{Name: "a"}, reason: "already"},
 		{name: "twice, as directory", before: []Header{{Name: "a", Mode: Dir}}, h: Header{Name: "a"}, reason: "already"},
 		{name: "below a file", before: []Header{{Name: "a"}}, h: Header{Name: "a/b/c"}, reason: "lies below a, which is a file"},
 		{name: "below a link", before: []Header{{Name: "a/l", Mode: Link, Linkname: "x"}}, h: Header{Name: "a/l/c"}, reason: "lies below a/l, which is a link"},

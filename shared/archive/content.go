@@ -80,7 +80,7 @@ func (c Content) openFor(h Header) (io.ReadCloser, error) {
 	}
 	r, err := c.open()
 	if err != nil {
-		return nil, fmt.Errorf("opening the content of %s: %w", h.Name, err)
+		return nil, fmt.Errorf("opening the content of %s: %w", h.Name, notTheEnd(err))
 	}
 	return r, nil
 }

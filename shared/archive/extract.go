@@ -82,7 +82,7 @@ func (x *extractor) tree(tree *TreeReader, limits Limits) error {
 			return err
 		}
 		e, err := tree.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -200,6 +200,8 @@ func TestExtractRefuses(t *testing.T) {
 		{"absolute", []tar.Header{tarFile("/etc/x", "1")}, "/etc/x", "is absolute"},
 		{"dot dot", []tar.Header{tarFile("../x", "1")}, "../x", `".."`},
 		{"dot dot inside", []tar.Header{tarFile("a/../x", "1")}, "a/../x", `".."`},
+		{"no name", []tar.Header{tarFile("", "1")}, "", "has no name"},
+		{"link without a target", []tar.Header{tarLink("l", "")}, "l", "without a target"},
 		{"control character", []tar.Header{tarFile("a\nb", "1")}, "a\nb", "control character"},
 		{"root as a file", []tar.Header{tarFile(".", "1")}, ".", "no directory"},
 		{"character device", []tar.Header{{Name: "d", Typeflag: tar.TypeChar}}, "d", "is a device"},
@@ -460,7 +462,7 @@ func TestExtractTree(t *testing.T) {
 		}
 	})
 	t.Run("limits", func(t *testing.T) {
-		for _, limits := range []Limits{{MaxEntries: 10}, {MaxBytes: 1 << 20}} {
+		for _, limits := range []Limits{{MaxEntries: 10}, {MaxBytes: 300 << 10}} {
 			root, _ := newRoot(t)
 			var limit *LimitError
 			if err := ExtractTree(t.Context(), bytes.NewReader(tree), root, limits); !errors.As(err, &limit) {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"hash/crc32"
 	"io"
 )
@@ -129,7 +130,7 @@ func (c Content) appendWhole(buf []byte, h Header) ([]byte, error) {
 	chunks.pad = 0
 	start := len(buf)
 	buf = append(buf, make([]byte, h.Size)...)
-	if _, _, err := chunks.next(buf[start:]); err != nil && err != io.EOF {
+	if _, _, err := chunks.next(buf[start:]); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return buf, nil

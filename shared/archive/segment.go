@@ -172,12 +172,8 @@ func (c *chunker) next(buf []byte) (data, whole []byte, err error) {
 	}
 	n := min(c.left, chunkBytes)
 	buf = buf[:n]
-	if got, err := io.ReadFull(c.r, buf); err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil, nil, &ContentChangedError{
-			Name: c.name, Want: fmt.Sprintf("%d bytes", c.size), Got: fmt.Sprintf("%d bytes", c.size-c.left+int64(got)),
-		}
-	} else if err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", c.name, err)
+	if err := c.fill(buf); err != nil {
+		return nil, nil, err
 	}
 	c.left -= n
 	if c.left == 0 && n > 0 {
@@ -194,6 +190,30 @@ func (c *chunker) next(buf []byte) (data, whole []byte, err error) {
 	return buf, whole, nil
 }
 
+// fill reads buf full. A reader's own io.ErrUnexpectedEOF (a connection that was cut) is trouble of the
+// reader; only its clean end means that the content is shorter.
+func (c *chunker) fill(buf []byte) error {
+	for got, empty := 0, 0; got < len(buf); {
+		n, err := c.r.Read(buf[got:])
+		if got += n; n == 0 {
+			empty++
+		}
+		switch {
+		case got == len(buf):
+			// An error that came with the last bytes comes again.
+		case err == io.EOF:
+			return &ContentChangedError{
+				Name: c.name, Want: fmt.Sprintf("%d bytes", c.size), Got: fmt.Sprintf("%d bytes", c.size-c.left+int64(got)),
+			}
+		case err != nil:
+			return fmt.Errorf("reading %s: %w", c.name, notTheEnd(err))
+		case empty > maxEmptyReads:
+			return fmt.Errorf("reading %s: %w", c.name, io.ErrNoProgress)
+		}
+	}
+	return nil
+}
+
 // maxEmptyReads is how often a reader may return nothing at all before it counts as broken.
 const maxEmptyReads = 100
 
@@ -208,7 +228,7 @@ func (c *chunker) checkEnd() error {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return fmt.Errorf("reading %s: %w", c.name, err)
+			return fmt.Errorf("reading %s: %w", c.name, notTheEnd(err))
 		}
 	}
 	return fmt.Errorf("reading %s: %w", c.name, io.ErrNoProgress)

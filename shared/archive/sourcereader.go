@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"io"
 	"sync"
 )
@@ -20,11 +21,29 @@ func (s *sourceReader) Read(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.n += int64(n)
-	if err != nil && err != io.EOF && s.err == nil {
+	err = notTheEnd(err)
+	if err != nil && !errors.Is(err, io.EOF) && s.err == nil {
 		s.err = err
 	}
 	return n, err
 }
+
+// notTheEnd hides the io.EOF inside of errors that are not the end: net/http says `Get "https://...": EOF`
+// when a connection breaks, and that answers errors.Is(err, io.EOF).
+func notTheEnd(err error) error {
+	//nolint:errorlint // io.EOF itself is the end, a wrapped one is not
+	if err == io.EOF || !errors.Is(err, io.EOF) {
+		return err
+	}
+	return brokenError{err}
+}
+
+// brokenError is an error that wraps io.EOF, without it.
+type brokenError struct{ err error }
+
+func (e brokenError) Error() string        { return e.err.Error() }
+func (e brokenError) Is(target error) bool { return target != io.EOF && errors.Is(e.err, target) }
+func (e brokenError) As(target any) bool   { return errors.As(e.err, target) }
 
 func (s *sourceReader) failure() error {
 	s.mu.Lock()

@@ -115,7 +115,7 @@ func (t *TreeWriter) copy(e TreeEntry, content io.Reader) error {
 	}
 	n, err := io.CopyBuffer(onlyWriter{t.tar}, io.LimitReader(content, e.Size), t.buf)
 	if err != nil {
-		return fmt.Errorf("writing %s to the source tree: %w", e.Path, err)
+		return fmt.Errorf("writing %s to the source tree: %w", e.Path, notTheEnd(err))
 	}
 	if n < e.Size {
 		return &ContentChangedError{Name: e.Path, Want: fmt.Sprintf("%d bytes", e.Size), Got: fmt.Sprintf("%d bytes", n)}
@@ -217,7 +217,7 @@ func (t *TreeReader) next() (TreeEntry, error) {
 // Read reads the content of the current entry; io.EOF at its end.
 func (t *TreeReader) Read(b []byte) (int, error) {
 	n, err := t.tar.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = t.wrap(err)
 	}
 	return n, err

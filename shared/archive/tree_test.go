@@ -85,7 +85,7 @@ func sampleTree() []treeFile {
 		plain("a", ""),
 		plain("a-b/x", "1"),
 		plain("a.b", "2"),
-		plain("big", string(noise(r, 3<<20))),
+		plain("big", string(noise(r, 400<<10))),
 		plain("c/d", "4"),
 		plain("c0", "5"),
 		{TreeEntry: TreeEntry{Path: "empty", Mode: Dir}},
@@ -200,7 +200,7 @@ func TestTreeReaderFindsDamage(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(31, 32))
-	for range 50 {
+	for range 30 {
 		bent := bytes.Clone(whole)
 		at := r.IntN(len(bent))
 		bent[at] ^= 1 << r.IntN(8)

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,12 +46,15 @@ func TestBundleWriterFails(t *testing.T) {
 }
 
 func TestBundleWriterFailsAtTheEnd(t *testing.T) {
-	b := NewBundleWriter(&fullDisk{left: 600})
-	if err := b.Add(t.Context(), Header{Name: "a"}, Bytes(nil)); err != nil {
+	var whole bytes.Buffer
+	entries := []entry{{Header: Header{Name: "a"}}}
+	bundle, _ := write(t, entries)
+	// The disk has room for all but the last byte.
+	b := NewBundleWriter(io.MultiWriter(&fullDisk{left: len(bundle) - 1}, &whole))
+	if err := entries[0].addTo(b); err != nil {
 		t.Fatal(err)
 	}
-	b.stage.w = &fullDisk{}
-	if _, err := b.Close(); !errors.Is(err, errDiskFull) {
+	if _, err := b.Close(); !errors.Is(err, errDiskFull) || !bytes.HasPrefix(bundle, whole.Bytes()) {
 		t.Errorf("Close: got %v, want %v", err, errDiskFull)
 	}
 }
@@ -76,6 +80,82 @@ func TestBundleOpenFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A broken connection says EOF too; it must not pass for the end.
+func TestBrokenReadersAreNotTheEnd(t *testing.T) {
+	broken := fmt.Errorf("Get %q: %w", "https://example.org/x", io.EOF)
+	const size = 3 * chunkBytes
+	cut := func(size int64) io.Reader {
+		return io.MultiReader(io.LimitReader(zeroReader{}, size), failingReader{broken})
+	}
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "https://example.org/x") || errors.Is(err, io.EOF) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrBadArchive) {
+			t.Errorf("got %v, want that the connection broke", err)
+		}
+	}
+	for name, left := range map[string]int64{"at once": size, "after a chunk": size - chunkBytes, "at the end": 0} {
+		t.Run("bundle, in chunks, "+name, func(t *testing.T) {
+			b := NewBundleWriter(io.Discard)
+			defer b.Abort()
+			open := func() (io.ReadCloser, error) { return io.NopCloser(cut(size - left)), nil }
+			check(t, b.Add(t.Context(), Header{Name: "x", Size: size}, StoredUnchecked(open)))
+		})
+	}
+	for name, size := range map[string]int64{"batched": 100, "alone": 500 << 10, "empty": 0} {
+		t.Run("bundle, "+name, func(t *testing.T) {
+			b := NewBundleWriter(io.Discard)
+			open := func() (io.ReadCloser, error) { return io.NopCloser(cut(size / 2)), nil }
+			if err := b.Add(t.Context(), Header{Name: "x", Size: size}, Deflated(open, 1)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.Close()
+			check(t, err)
+		})
+	}
+	t.Run("bundle, cut connection", func(t *testing.T) {
+		b := NewBundleWriter(io.Discard)
+		defer b.Abort()
+		open := func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(io.LimitReader(zeroReader{}, size-1), failingReader{io.ErrUnexpectedEOF})), nil
+		}
+		err := b.Add(t.Context(), Header{Name: "x", Size: size}, StoredUnchecked(open))
+		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, ErrContentChanged) {
+			t.Errorf("got %v, want %v, which is no changed content", err, io.ErrUnexpectedEOF)
+		}
+	})
+	t.Run("segment", func(t *testing.T) {
+		_, err := MakeSegment(io.Discard, cut(chunkBytes), size, Store)
+		check(t, err)
+	})
+	t.Run("tree writer", func(t *testing.T) {
+		w, err := NewTreeWriter(io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, w.File("x", 0o644, size, cut(chunkBytes)))
+	})
+	tree := writeTree(t, sampleTree())
+	t.Run("tree reader", func(t *testing.T) {
+		for keep := 0; keep < len(tree); keep += len(tree)/10 + 1 {
+			_, err := readTree(io.MultiReader(bytes.NewReader(tree[:keep]), failingReader{broken}))
+			check(t, err)
+		}
+	})
+	t.Run("extract tree", func(t *testing.T) {
+		root, _ := newRoot(t)
+		check(t, ExtractTree(t.Context(), io.MultiReader(bytes.NewReader(tree[:len(tree)/2]), failingReader{broken}), root, Limits{}))
+	})
+	t.Run("extract", func(t *testing.T) {
+		data := tarOf(t, tarFile("a", strings.Repeat("x", 5000)), tarFile("b", ""))
+		for _, keep := range []int{0, 512, 2000, 5632, 6144} {
+			for _, archive := range [][]byte{data[:keep], gzipped(t, data[:keep])} {
+				root, _ := newRoot(t)
+				check(t, Extract(t.Context(), io.MultiReader(bytes.NewReader(archive[:max(0, len(archive)-9)]), failingReader{broken}), root, Limits{}))
+			}
+		}
+	})
 }
 
 // stuck never returns from Write until it is released.

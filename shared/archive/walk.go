@@ -80,7 +80,7 @@ func Walk(ctx context.Context, r io.Reader, limits Limits, visit func(e Entry, c
 func decompress(r io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	magic, err := b.Peek(2)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -161,7 +161,7 @@ func (e *entryReader) Read(b []byte) (int, error) {
 			return 0, e.out.err
 		}
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = badArchive(e.source, e.out, err)
 	}
 	return n, err
@@ -188,7 +188,7 @@ func cleanEntry(h *tar.Header, limits Limits) (Entry, error) {
 	case tar.TypeSymlink:
 		e.Mode, e.Size, e.Linkname = Link, 0, h.Linkname
 		if err := checkLinkname(name, h.Linkname); err != nil {
-			return Entry{}, &UnsafeEntryError{name, err.(*NameError).Reason}
+			return Entry{}, unsafeName(name, err)
 		}
 	case tar.TypeLink:
 		e.Hardlink, e.Size = true, 0
@@ -224,15 +224,22 @@ func cleanName(name string, limits Limits) (string, error) {
 			return "", &UnsafeEntryError{name, `has the element ".."`}
 		}
 	}
-	if err := checkName(clean); name == "" || err != nil {
-		reason := "has no name"
-		if named, ok := errors.AsType[*NameError](err); ok && name != "" {
-			reason = named.Reason
-		}
-		return "", &UnsafeEntryError{name, reason}
+	if name == "" {
+		return "", &UnsafeEntryError{name, "has no name"}
+	}
+	if err := checkName(clean); err != nil {
+		return "", unsafeName(name, err)
 	}
 	if strings.Count(clean, "/") >= limits.MaxDepth {
 		return "", &LimitError{"elements of a name", int64(limits.MaxDepth)}
 	}
 	return clean, nil
+}
+
+// unsafeName says of an archive's entry what a NameError says.
+func unsafeName(name string, err error) error {
+	if named, ok := errors.AsType[*NameError](err); ok {
+		return &UnsafeEntryError{name, named.Reason}
+	}
+	return err
 }
