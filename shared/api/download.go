@@ -1,0 +1,125 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/requestlog"
+)
+
+// presignTTL is how long a redirect's URL works: long enough to begin a slow client's download.
+const presignTTL = time.Hour
+
+// download answers GET /requests/{id}/download with the bundle, or with a redirect to it.
+func (c *call) download() error {
+	ctx := c.r.Context()
+	req, err := c.load()
+	if err != nil {
+		return err
+	}
+	if req.State != request.StateComplete {
+		return badRequest(`The request must be in the "complete" state before downloading the archive`)
+	}
+	if req.Bundle == nil {
+		return errInternal
+	}
+	o, err := c.Blobs.Open(ctx, req.Bundle.Key)
+	if err != nil {
+		return fmt.Errorf("bundle of request %d: %w", req.ID, err)
+	}
+	defer o.Close()
+	stored, err := c.Blobs.Get(ctx, req.Bundle.Key+".sha256", 128)
+	if err == nil && string(stored) != req.Bundle.SHA256 || o.Info().Size != req.Bundle.Size {
+		return &httpError{http.StatusInternalServerError, fmt.Sprintf("Checksum of bundle archive %d.tar.gz has changed.", req.ID)}
+	}
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return err
+	}
+	sum, err := hex.DecodeString(req.Bundle.SHA256)
+	if err != nil {
+		return fmt.Errorf("checksum of request %d: %w", req.ID, err)
+	}
+	h := c.w.Header()
+	disposition := fmt.Sprintf("attachment; filename=cachito-%d.tar.gz", req.ID)
+	h.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(sum))
+	if c.Download == "redirect" || c.Download == "auto" && req.Bundle.Size > InlineBytes {
+		url, err := c.Blobs.PresignGet(ctx, req.Bundle.Key, presignTTL, map[string]string{
+			"response-content-type": "application/gzip", "response-content-disposition": disposition,
+		})
+		if err == nil {
+			h.Set("Location", url)
+			c.w.WriteHeader(http.StatusFound)
+			return nil
+		}
+		if !errors.Is(err, blob.ErrNoPresign) {
+			return err
+		}
+	}
+	h.Set("Content-Type", "application/gzip")
+	h.Set("Content-Disposition", disposition)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", `"`+req.Bundle.SHA256+`"`)
+	http.ServeContent(&rangeError{c.w, c}, c.r, "", req.Updated.Truncate(time.Second), io.NewSectionReader(o, 0, o.Info().Size))
+	return nil
+}
+
+// rangeError replaces net/http's plain text of a range that cannot be served.
+type rangeError struct {
+	http.ResponseWriter
+	c *call
+}
+
+func (w *rangeError) WriteHeader(status int) {
+	if status == http.StatusRequestedRangeNotSatisfiable {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.ResponseWriter.WriteHeader(status)
+	if status == http.StatusRequestedRangeNotSatisfiable {
+		io.WriteString(w.ResponseWriter, `{"error": "The server cannot provide the requested range."}`+"\n")
+		w.ResponseWriter = silent{w.ResponseWriter}
+	}
+}
+
+type silent struct{ http.ResponseWriter }
+
+func (silent) Write(p []byte) (int, error) { return len(p), nil }
+
+// logs answers GET /requests/{id}/logs with the log as far as it is written.
+func (c *call) logs() error {
+	if !c.LogsEnabled {
+		return errNotFound
+	}
+	req, err := c.load()
+	if err != nil {
+		return err
+	}
+	log, err := requestlog.Open(c.r.Context(), c.Blobs, req.ID)
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return err
+	}
+	if err != nil {
+		switch req.State {
+		case request.StateStale:
+			return &httpError{http.StatusGone, fmt.Sprintf("The logs for the Cachito request %d no longer exist", req.ID)}
+		case request.StateInProgress:
+			log = io.NopCloser(http.NoBody)
+		default:
+			return errNotFound
+		}
+	}
+	defer log.Close()
+	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if c.r.Method == http.MethodHead {
+		c.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	io.Copy(c.w, log) // a client that goes away is no error of ours
+	return nil
+}

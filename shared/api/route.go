@@ -1,0 +1,201 @@
+package api
+
+import (
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/request"
+)
+
+// Base is the path below which the API's own routes are.
+const Base = "/api/v1"
+
+// route is one method of one path. Its fields are checked in their order; then handle runs.
+type route struct {
+	method string
+	path   string // "{id}" stands for a request's id
+	body   *schema
+	// params are the declared query parameters; nil: the route declares none and ignores the query.
+	params []param
+	// strict routes declare no parameter but refuse unknown ones.
+	strict bool
+	login  bool
+	worker bool
+	handle func(c *call) error
+}
+
+// call is one request to the API on its way through the checks.
+type call struct {
+	*server
+	w     http.ResponseWriter
+	r     *http.Request
+	route *route
+	id    int64
+	query query
+	body  any    // decoded, order kept
+	user  string // identity of the caller, "" for none
+}
+
+func (s *server) table() []route {
+	get, post, patch := http.MethodGet, http.MethodPost, http.MethodPatch
+	return []route{
+		{method: get, path: Base + "/status", handle: (*call).status},
+		{method: get, path: Base + "/status/short", handle: (*call).statusShort},
+		{method: get, path: Base + "/requests", params: s.listParams(), handle: (*call).list},
+		{method: post, path: Base + "/requests", body: s.post, login: true, handle: (*call).create},
+		{method: get, path: Base + "/requests/latest", params: latestParams(), handle: (*call).latest},
+		{method: get, path: Base + "/requests/{id}", strict: true, handle: (*call).get},
+		{method: patch, path: Base + "/requests/{id}", strict: true, body: s.patch, login: true, worker: true, handle: (*call).update},
+		{method: get, path: Base + "/requests/{id}/configuration-files", strict: true, handle: (*call).configFiles},
+		{method: post, path: Base + "/requests/{id}/configuration-files", strict: true, body: s.files, login: true, worker: true, handle: (*call).addConfigFiles},
+		{method: get, path: Base + "/requests/{id}/content-manifest", strict: true, handle: (*call).contentManifest},
+		{method: get, path: Base + "/requests/{id}/environment-variables", strict: true, handle: (*call).environmentVariables},
+		{method: get, path: Base + "/requests/{id}/download", strict: true, handle: (*call).download},
+		{method: get, path: Base + "/requests/{id}/logs", strict: true, handle: (*call).logs},
+		{method: get, path: Base + "/requests/{id}/packages", strict: true, handle: (*call).packages},
+		{method: get, path: Base + "/requests/{id}/progress", strict: true, handle: (*call).progress},
+		{method: get, path: Base + "/content-manifest", params: requestsParams(), handle: (*call).contentManifests},
+		{method: get, path: Base + "/sbom", params: requestsParams(), handle: (*call).sbom},
+		{method: get, path: Base + "/request-metrics", params: metricsParams(false), handle: (*call).metrics},
+		{method: get, path: Base + "/request-metrics/summary", params: metricsParams(true), handle: (*call).metricsSummary},
+		{method: get, path: "/healthcheck", handle: (*call).healthcheck},
+		{method: get, path: "/metrics", handle: (*call).prometheus},
+	}
+}
+
+// serve finds the route and does its checks in the order that clients can see: path, method, body, query,
+// login, worker.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	c := &call{server: s, w: w, r: r}
+	if err := c.run(); err != nil {
+		c.fail(err)
+	}
+}
+
+func (c *call) run() error {
+	method := c.r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var allowed []string
+	for i := range c.routes {
+		rt := &c.routes[i]
+		id, ok := match(rt.path, c.r.URL.Path)
+		if !ok {
+			continue
+		}
+		allowed = append(allowed, rt.method)
+		if rt.method == method && c.route == nil {
+			c.route, c.id = rt, id
+		}
+	}
+	if len(allowed) == 0 {
+		return errNotFound
+	}
+	if c.route == nil {
+		return c.otherMethod(allowed)
+	}
+	if c.route.body != nil {
+		if err := c.readBody(); err != nil {
+			return err
+		}
+	}
+	if c.route.params != nil || c.route.strict {
+		values, err := url.ParseQuery(c.r.URL.RawQuery)
+		if err != nil {
+			// A part that cannot be decoded is no parameter that any route declares.
+			return badRequest("The query string is not valid: %v", err)
+		}
+		if c.query, err = checkQuery(values, c.route.params); err != nil {
+			return err
+		}
+	}
+	c.user = c.identity()
+	if c.route.login && c.user == "" && !c.LoginDisabled {
+		return errUnauthorized
+	}
+	if c.route.worker && c.user != "" && !slices.Contains(c.WorkerUsernames, c.user) {
+		return &httpError{http.StatusForbidden, "This API endpoint is restricted to Cachito workers"}
+	}
+	return c.route.handle(c)
+}
+
+// otherMethod answers OPTIONS, and 405 for the rest; both tell what is allowed.
+func (c *call) otherMethod(allowed []string) error {
+	if slices.Contains(allowed, http.MethodGet) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	allowed = append(allowed, http.MethodOptions)
+	slices.Sort(allowed)
+	c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+	if c.r.Method == http.MethodOptions {
+		c.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	return &httpError{http.StatusMethodNotAllowed, "The method is not allowed for the requested URL."}
+}
+
+// match compares a path with a route's. Ids are digits only; one that is too large for any request is
+// well-formed and simply does not exist.
+func match(pattern, path string) (id int64, ok bool) {
+	before, after, hasID := strings.Cut(pattern, "{id}")
+	if !hasID {
+		return 0, pattern == path
+	}
+	rest, ok := strings.CutPrefix(path, before)
+	if !ok {
+		return 0, false
+	}
+	digits, ok := strings.CutSuffix(rest, after)
+	if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return 0, false
+	}
+	return parseID(digits), true
+}
+
+// parseID reads decimal digits; what is too large is an id that no request has.
+func parseID(digits string) int64 {
+	var id int64
+	for _, d := range []byte(digits) {
+		if id > (math.MaxInt64-9)/10 {
+			return math.MaxInt64
+		}
+		id = id*10 + int64(d-'0')
+	}
+	return id
+}
+
+// identity tells who calls: a name given by a trusted proxy, else the subject of a verified client
+// certificate.
+func (c *call) identity() string {
+	if c.Identify != nil {
+		return c.Identify(c.r)
+	}
+	if c.IdentityHeader != "" {
+		if name := c.r.Header.Get(c.IdentityHeader); name != "" {
+			return name
+		}
+	}
+	if t := c.r.TLS; t != nil && len(t.VerifiedChains) > 0 {
+		return t.VerifiedChains[0][0].Subject.String()
+	}
+	return ""
+}
+
+// base is what every link begins with.
+func (c *call) base() string {
+	if c.PublicURL != "" {
+		return strings.TrimRight(c.PublicURL, "/") + Base
+	}
+	scheme := "http"
+	if c.r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + c.r.Host + Base
+}
+
+// load finds the request that the path names.
+func (c *call) load() (request.Request, error) { return c.Store.Get(c.r.Context(), c.id) }

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+)
+
+// Health is what works and what does not.
+type Health struct {
+	// Services in the order in which they are shown. One that is Core takes every package manager
+	// with it.
+	Services []Service
+	// Workers that resolve requests; without one that works nothing can be processed.
+	Workers []Worker
+}
+
+// Service that requests depend on. Reason is empty when it works; it holds no URL and no credential.
+type Service struct {
+	Name, Reason string
+	Core         bool
+	// Managers that need it.
+	Managers []string
+}
+
+// Worker is one of the processes or functions that run steps.
+type Worker struct{ Name, Reason string }
+
+func (s *server) health(ctx context.Context) Health {
+	if s.Deps.Health != nil {
+		return s.Deps.Health(ctx)
+	}
+	db := Service{Name: "database", Core: true}
+	if err := s.Store.Ping(ctx); err != nil {
+		db.Reason = "database connection failed"
+	}
+	return Health{Services: []Service{db}, Workers: []Worker{{Name: "pipeline"}}}
+}
+
+// status answers GET /status: 200 even when everything is down.
+func (c *call) status() error {
+	h := c.health(c.r.Context())
+	entry := func(name, reason string) map[string]any {
+		e := map[string]any{"name": name, "ok": reason == ""}
+		if reason != "" {
+			e["reason"] = reason
+		}
+		return e
+	}
+	services, workers := []any{}, []any{}
+	all := slices.ContainsFunc(h.Workers, func(w Worker) bool { return w.Reason == "" })
+	can := map[string]bool{}
+	for _, name := range c.PackageManagers {
+		can[name] = true
+	}
+	for _, s := range h.Services {
+		services = append(services, entry(s.Name, s.Reason))
+		if s.Reason == "" {
+			continue
+		}
+		all = all && !s.Core
+		for _, name := range s.Managers {
+			if _, enabled := can[name]; enabled {
+				can[name] = false
+			}
+		}
+	}
+	slices.SortFunc(h.Workers, func(a, b Worker) int { return cmp.Compare(a.Name, b.Name) })
+	for _, w := range h.Workers {
+		workers = append(workers, entry(w.Name, w.Reason))
+	}
+	for name := range can {
+		can[name] = can[name] && all
+	}
+	c.write(http.StatusOK, map[string]any{"can_process": can, "services": services, "workers": workers})
+	return nil
+}
+
+// statusShort answers GET /status/short: the first thing that does not work.
+func (c *call) statusShort() error {
+	h := c.health(c.r.Context())
+	reason := ""
+	for _, s := range h.Services {
+		if s.Reason != "" {
+			reason = s.Name + " unavailable: " + s.Reason
+			break
+		}
+	}
+	if reason == "" && !slices.ContainsFunc(h.Workers, func(w Worker) bool { return w.Reason == "" }) {
+		reason = "no workers are available"
+	}
+	if reason != "" {
+		c.write(http.StatusServiceUnavailable, map[string]any{"ok": false, "reason": reason})
+		return nil
+	}
+	c.write(http.StatusOK, map[string]any{"ok": true})
+	return nil
+}
+
+// healthcheck answers GET /healthcheck after one cheap read of the database.
+func (c *call) healthcheck() error {
+	if err := c.Store.Ping(c.r.Context()); err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", "text/plain")
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method != http.MethodHead {
+		io.WriteString(c.w, "OK")
+	}
+	return nil
+}

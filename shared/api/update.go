@@ -1,0 +1,135 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/pyrepr"
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/store"
+)
+
+// update answers PATCH /requests/{id}: a worker's report, applied all or nothing.
+func (c *call) update() error {
+	body := c.body.(pyrepr.Object)
+	u, err := updateOf(body)
+	if err != nil {
+		return err
+	}
+	ctx := c.r.Context()
+	before, err := c.load()
+	if err != nil {
+		return err
+	}
+	if _, err := c.Store.Update(ctx, c.id, u); err != nil {
+		return err
+	}
+	if u.State == request.StateStale && c.Expire != nil {
+		// Whatever goes wrong with the tidying, the state has changed; a repeated PATCH tries again.
+		if err := c.Expire(ctx, before); err != nil {
+			c.Log.ErrorContext(ctx, "stale request not tidied up", "cachito_request_id", c.id, "error", err)
+		}
+	}
+	c.write(http.StatusOK, "")
+	return nil
+}
+
+func updateOf(body pyrepr.Object) (store.Update, error) {
+	var u store.Update
+	text := func(key string) (string, bool) {
+		v, ok := body.Get(key)
+		s, _ := v.(string)
+		return s, ok
+	}
+	if v, ok := body.Get("environment_variables"); ok {
+		u.EnvironmentVariables = map[string]request.EnvironmentVariable{}
+		for _, m := range v.(pyrepr.Object) {
+			variable := m.Value.(pyrepr.Object)
+			value, _ := variable.Get("value")
+			kind, _ := variable.Get("kind")
+			if kind != "path" && kind != "literal" {
+				return u, badRequest("The environment variable kind, %s, is not supported", kind)
+			}
+			u.EnvironmentVariables[m.Key] = request.EnvironmentVariable{Value: value.(string), Kind: kind.(string)}
+		}
+	}
+	state, hasState := text("state")
+	reason, hasReason := text("state_reason")
+	switch {
+	case hasState && !hasReason:
+		return u, badRequest(`The "state_reason" key is required when "state" is supplied`)
+	case hasReason && !hasState:
+		return u, badRequest(`The "state" key is required when "state_reason" is supplied`)
+	}
+	u.State, u.Reason = request.State(state), reason
+	u.ErrorOrigin, _ = text("error_origin")
+	u.ErrorType, _ = text("error_type")
+	for key, to := range map[string]**int64{"packages_count": &u.PackagesCount, "dependencies_count": &u.DependenciesCount} {
+		v, ok := body.Get(key)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(string(v.(json.Number)), 10, 64)
+		if err != nil {
+			return u, badRequest("The value of %q is too large: %s", key, v)
+		}
+		*to = &n
+	}
+	return u, nil
+}
+
+// configFiles answers GET /requests/{id}/configuration-files.
+func (c *call) configFiles() error {
+	ctx := c.r.Context()
+	files, err := c.Store.ConfigFiles(ctx, c.id)
+	if err != nil {
+		return err
+	}
+	list := make([]map[string]string, 0, len(files))
+	for _, f := range files {
+		content, err := c.Blobs.Get(ctx, f.Key, MaxConfigFileBytes)
+		if err != nil {
+			return err
+		}
+		list = append(list, map[string]string{"content": string(content), "path": f.Path, "type": "base64"})
+	}
+	c.write(http.StatusOK, list)
+	return nil
+}
+
+// MaxConfigFileBytes bounds one configuration file, in base64: a rewritten lockfile of 100 MB.
+const MaxConfigFileBytes = 140 << 20
+
+// addConfigFiles answers POST /requests/{id}/configuration-files. Contents are kept as they were sent.
+func (c *call) addConfigFiles() error {
+	ctx := c.r.Context()
+	if _, err := c.load(); err != nil {
+		return err
+	}
+	var files []request.ConfigFile
+	for _, v := range c.body.([]any) {
+		entry := v.(pyrepr.Object)
+		content, _ := entry.Get("content")
+		path, _ := entry.Get("path")
+		f := request.ConfigFile{Path: path.(string), Key: configFileKey(content.(string))}
+		if err := c.Blobs.Put(ctx, f.Key, []byte(content.(string)), false); err != nil && !errors.Is(err, blob.ErrExists) {
+			return err
+		}
+		files = append(files, f)
+	}
+	if err := c.Store.AddConfigFiles(ctx, c.id, files); err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func configFileKey(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return "configfiles/" + hex.EncodeToString(sum[:])
+}
