@@ -33,7 +33,7 @@ func (s *story) buildOffline(ctx context.Context) error {
 	}
 
 	// Nothing of this process's environment but the way to go and sh.
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GOTOOLCHAIN=local", "LANG=C"}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GOTOOLCHAIN=local", "LANG=en"}
 	prefix, err := s.cutNetwork(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,13 +17,17 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE PROGRAM ARGS...   runs a program, whose exit code must be CODE
 //	service                      starts a fake Cachito service and sets CACHITO_API
+//	gitserver FOLDER             serves the folder's files as a git repository: REPO, REF, tag v1.0.0
+//	connect FILE                 waits for a port in the file and sets CACHITO_API to it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"service": service,
+			"exits":     exits,
+			"service":   service,
+			"gitserver": gitserver,
+			"connect":   connect,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
@@ -30,6 +35,14 @@ func TestScripts(t *testing.T) {
 			// Nothing listens on port 1.
 			env.Setenv("CACHITO_API", "http://127.0.0.1:1")
 			env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
+			for name, value := range map[string]string{
+				"GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
+				"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@git.example", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+				"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@git.example", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+			} {
+				env.Setenv(name, value)
+			}
 			return nil
 		},
 	})

@@ -40,7 +40,7 @@ func (c *Client) Progress(ctx context.Context, id int64) (Progress, error) {
 
 // Polling: quick at first, since small requests take a second, then as upstream's clients do.
 const (
-	firstPause = 200 * time.Millisecond
+	firstPause = 50 * time.Millisecond
 	lastPause  = 3 * time.Second
 	// patience is how many calls in a row may fail while waiting before Wait gives up.
 	patience = 5

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/client/clienttest"
+	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
+)
+
+// realProjects are well-known repositories at a fixed commit: small, medium, large.
+var realProjects = []struct{ name, ref string }{
+	{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e"},
+	{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515"},
+	{"hashicorp/terraform", "883c7221ee2e0bc2fad6912fd4b3cc4b53a598a7"},
+}
+
+// projects measures real projects from git mirrors on loopback, dependencies from the registries.
+func (b *bench) projects(ctx context.Context) error {
+	served := filepath.Join(b.dir, "mirrors")
+	if err := os.Mkdir(served, 0o755); err != nil {
+		return err
+	}
+	for _, p := range realProjects {
+		mirror := filepath.Join(os.Getenv("MIRROR_DIR"), strings.ReplaceAll(p.name, "/", "+"), "repo")
+		if _, err := os.Stat(filepath.Join(mirror, "HEAD")); err != nil {
+			return fmt.Errorf("MIRROR_DIR has no mirror of %s: %w", p.name, err)
+		}
+		if err := os.Symlink(mirror, filepath.Join(served, filepath.Base(p.name)+".git")); err != nil {
+			return err
+		}
+	}
+	git, err := gitrepotest.Start(served)
+	if err != nil {
+		return err
+	}
+	defer git.Close()
+	for _, p := range realProjects {
+		url := git.URL(filepath.Base(p.name))
+		ours, err := b.ours(ctx, p.name, url, p.ref, git.Host())
+		if err != nil {
+			return err
+		}
+		value := fmt.Sprintf("%.1f s, %.0f MB of memory, bundle %.0f MB", ours.took.Seconds(), ours.memory/1e6, float64(ours.size)/1e6)
+		promise, kept := "", true
+		if os.Getenv("HERMETO") != "" {
+			peer, err := b.hermeto(ctx, p.name, url, p.ref)
+			if err != nil {
+				return err
+			}
+			value += fmt.Sprintf("; Hermeto %.1f s: %.1f times as fast", peer.Seconds(), peer.Seconds()/ours.took.Seconds())
+		}
+		if ours.memory > 0 {
+			promise, kept = "<= 150 MB of memory", ours.memory <= maxMemoryBytes
+		}
+		b.add(p.name+", cold", value, promise, kept)
+	}
+	return nil
+}
+
+type cost struct {
+	took   time.Duration
+	memory float64 // of the process itself, bytes
+	size   int64
+}
+
+// ours runs `cachito fetch` with an empty cache.
+func (b *bench) ours(ctx context.Context, name, url, ref, host string) (cost, error) {
+	out := filepath.Join(b.dir, "project.tar.gz")
+	c := exec.CommandContext(ctx, b.binary, "fetch", url, ref, "--pm", "gomod", "--json", "-o", out)
+	cache := filepath.Join(b.dir, "cache-"+filepath.Base(name))
+	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "CACHITO_ALLOW_HOSTS="+host)
+	started := time.Now()
+	printed, err := output(c)
+	took := time.Since(started)
+	if err != nil {
+		return cost{}, err
+	}
+	var result struct {
+		Bundle struct {
+			Size int64 `json:"size"`
+		} `json:"bundle"`
+	}
+	if err := json.Unmarshal([]byte(printed), &result); err != nil {
+		return cost{}, fmt.Errorf("cachito fetch --json: %w", err)
+	}
+	memory := 0.0
+	// The kernel's figure for this one process, in KiB on Linux. Its children (go, git) have their own.
+	if usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		memory = float64(usage.Maxrss) * 1024
+	}
+	return cost{took, memory, result.Bundle.Size}, os.RemoveAll(cache)
+}
+
+// hermeto runs Hermeto with empty caches on a clone, which is not in its time.
+func (b *bench) hermeto(ctx context.Context, name, url, ref string) (time.Duration, error) {
+	home := filepath.Join(b.dir, "hermeto-"+filepath.Base(name))
+	source := filepath.Join(home, "source")
+	if err := os.MkdirAll(source, 0o755); err != nil {
+		return 0, err
+	}
+	for _, args := range [][]string{
+		{"init", "-q"}, {"remote", "add", "origin", url}, {"fetch", "-q", "--depth", "1", "origin", ref}, {"checkout", "-q", "FETCH_HEAD"},
+	} {
+		if _, err := output(exec.CommandContext(ctx, "git", append([]string{"-C", source}, args...)...)); err != nil {
+			return 0, err
+		}
+	}
+	c := exec.CommandContext(ctx, os.Getenv("HERMETO"), "fetch-deps", "--source", source, "--output", filepath.Join(home, "output"), `{"type":"gomod","path":"."}`)
+	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=")
+	started := time.Now()
+	if _, err := output(c); err != nil {
+		return 0, err
+	}
+	return time.Since(started), clienttest.RemoveAll(home)
+}

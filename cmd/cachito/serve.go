@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cachito-serverless/cachito/shared/config"
+	"github.com/cachito-serverless/cachito/shared/logging"
+)
+
+// Limits of the HTTP server. There is none on writing: a bundle may take its time.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 64 << 10
+	// shutdownTimeout is how long running answers may go on after SIGTERM.
+	shutdownTimeout = 10 * time.Second
+)
+
+type serveCmd struct {
+	Listen   string `name:"listen" placeholder:"HOST:PORT" help:"Where to listen (CACHITO_LISTEN); port 0 takes a free one."`
+	DataDir  string `name:"data-dir" placeholder:"DIR" help:"Database, caches and bundles (CACHITO_DATA_DIR)."`
+	PortFile string `name:"port-file" placeholder:"FILE" help:"Write the port there once the service listens."`
+}
+
+// Help adds examples.
+func (serveCmd) Help() string {
+	return `The API, its workers, the database and the storage in one process. It ends cleanly on SIGTERM and
+SIGINT; requests that were running go on at the next start, after kill -9 too.
+Everything else is set by environment variables: see cachito settings.
+
+Examples:
+  cachito serve
+  cachito serve --listen 127.0.0.1:0 --port-file port --data-dir /var/lib/cachito
+  CACHITO_PACKAGE_MANAGERS=gomod CACHITO_NETRC=/etc/cachito/netrc cachito serve`
+}
+
+// Run serves until a signal comes.
+func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
+	cfg, err := loadConfig(map[string]string{"CACHITO_LISTEN": c.Listen, "CACHITO_DATA_DIR": c.DataDir})
+	if err != nil {
+		return err
+	}
+	log := logging.New(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	home, err := openService(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := home.close(); err != nil {
+			log.ErrorContext(ctx, "closing", "error", err)
+		}
+	}()
+
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("CACHITO_LISTEN: %w", err)
+	}
+	server := &http.Server{
+		Handler:           home.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if c.PortFile != "" {
+		if err := writeWhole(c.PortFile, strconv.Itoa(port)+"\n"); err != nil {
+			return errors.Join(fmt.Errorf("writing the port file: %w", err), listener.Close())
+		}
+	}
+	greet(stdout, cfg, port)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return home.pipeline.Run(ctx) })
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		// ctx is over, and the answers that still run need another.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		if server.Shutdown(end) != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// greet tells people where the service is and what to do with it.
+func greet(w io.Writer, cfg config.Config, port int) {
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil || host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+	fmt.Fprintf(w, `Cachito is at %[1]s (data in %[2]s). Try:
+
+  curl -s %[1]s/api/v1/requests -H 'Content-Type: application/json' \
+    -d '{"repo": "https://github.com/spf13/cobra", "ref": "adbc8813901bba65827259daa8e22ff94ec1f30e", "pkg_managers": ["gomod"]}'
+  CACHITO_API=%[1]s cachito wait 1 && CACHITO_API=%[1]s cachito download 1
+
+`, url, cfg.DataDir)
+	if !cfg.LoginDisabled && cfg.IdentityHeader == "" {
+		fmt.Fprintln(w, "Nobody can send requests: set CACHITO_IDENTITY_HEADER behind an authenticating proxy, or LOGIN_DISABLED=true.")
+	}
+}
+
+// loadConfig reads the settings; flags that were given win over the environment.
+func loadConfig(flags map[string]string) (config.Config, error) {
+	return config.Load(func(name string) string {
+		if v := flags[name]; v != "" {
+			return v
+		}
+		return os.Getenv(name)
+	})
+}
+
+// writeWhole makes a small file appear with all of its content: readers poll for it.
+func writeWhole(path, content string) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(temp, strings.NewReader(content))
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
