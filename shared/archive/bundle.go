@@ -327,8 +327,8 @@ func (b *BundleWriter) end(ctx context.Context) error {
 	return b.stage.sendEnd(ctx)
 }
 
-// Abort stops the work and frees everything; nothing is written below afterwards. It is harmless after
-// Close.
+// Abort stops the work and frees everything, after a write that is under way; nothing is written below
+// afterwards. It is harmless after Close.
 func (b *BundleWriter) Abort() {
 	if b.ended {
 		return

@@ -76,7 +76,7 @@ func (x *extractor) mkdir(name string) error {
 
 // tree extracts all entries of a tree.
 func (x *extractor) tree(tree *TreeReader, limits Limits) error {
-	count := meter{limits: limits, in: func() int64 { return limits.MaxBytes }}
+	count := newTreeMeter(limits)
 	for {
 		if err := x.ctx.Err(); err != nil {
 			return err

@@ -24,7 +24,7 @@ type Limits struct {
 	MaxBytes   int64
 	MaxRatio   int64
 	MaxDepth   int
-	// Skip holds paths of entries that are left out (UnsafeLinks).
+	// Skip holds the clean paths of entries that are left out (see UnsafeLinks).
 	Skip map[string]bool
 }
 
@@ -51,7 +51,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("the archive exceeds the limit of %d %s", e.Limit, e.What)
+	return fmt.Sprintf("it exceeds the limit of %d %s", e.Limit, e.What)
 }
 
 // UnsafeEntryError is an entry that is not extracted, and why.
@@ -90,4 +90,10 @@ func (m *meter) addBytes(n int64) error {
 		return &LimitError{"bytes out of one byte in", m.limits.MaxRatio}
 	}
 	return nil
+}
+
+// newTreeMeter counts source trees, whose ratio does not matter: they are compressed by ourselves.
+func newTreeMeter(limits Limits) meter {
+	limits = limits.withDefaults()
+	return meter{limits: limits, in: func() int64 { return limits.MaxBytes }}
 }

@@ -44,6 +44,9 @@ type TreeWriter struct {
 	order treeOrder
 	links map[string]string
 	buf   []byte
+	// size of a tree is limited here, where it is the repository's fault, and by the same limits
+	// again where it is extracted.
+	size meter
 }
 
 // NewTreeWriter begins a tree on w.
@@ -53,7 +56,7 @@ func NewTreeWriter(w io.Writer) (*TreeWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source tree: %w", err)
 	}
-	t := &TreeWriter{z: z, tar: tar.NewWriter(z), links: map[string]string{}, buf: make([]byte, 64<<10)}
+	t := &TreeWriter{z: z, tar: tar.NewWriter(z), links: map[string]string{}, buf: make([]byte, 64<<10), size: newTreeMeter(Limits{})}
 	err = t.tar.WriteHeader(&tar.Header{
 		Typeflag: tar.TypeXGlobalHeader, Name: "cachito-tree", PAXRecords: map[string]string{treeFormatKey: treeFormat},
 	})
@@ -65,7 +68,7 @@ func NewTreeWriter(w io.Writer) (*TreeWriter, error) {
 
 // The entries' paths must come sorted bytewise ("a-b" before "a/c" before "a0"), none twice, and nothing
 // below a file or link. A path or link target that bundles cannot hold is the client's fault
-// (InvalidRepoStructure).
+// (InvalidRepoStructure), and so is a tree of more than MaxEntries or MaxBytes.
 
 // Dir appends an empty directory.
 func (t *TreeWriter) Dir(path string) error { return t.add(TreeEntry{Path: path, Mode: Dir}, nil) }
@@ -88,6 +91,9 @@ func (t *TreeWriter) Link(path, target string) error {
 func (t *TreeWriter) add(e TreeEntry, content io.Reader) error {
 	if err := checkEntry(e.Path, e.Mode, e.Linkname, e.Size); err != nil {
 		return fault.Client(fault.InvalidRepoStructure, "The repository has a file that cannot be bundled: %v", err).Because(err)
+	}
+	if err := errors.Join(t.size.addEntry(), t.size.addBytes(e.Size)); err != nil {
+		return fault.Client(fault.InvalidRepoStructure, "The repository is too large, at %q: %v", e.Path, err).Because(err)
 	}
 	if err := t.order.add(e); err != nil {
 		return fmt.Errorf("writing the source tree: %w", err)

@@ -177,6 +177,25 @@ func TestTreeWriterRefuses(t *testing.T) {
 	}
 }
 
+func TestTreeWriterLimits(t *testing.T) {
+	for _, limits := range []Limits{{MaxEntries: 2}, {MaxBytes: 2}} {
+		w, err := NewTreeWriter(io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.size = newTreeMeter(limits)
+		for _, name := range []string{"a", "b"} {
+			if err := addTo(w, plain(name, "x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = addTo(w, plain("c", "x"))
+		if !fault.IsClient(err) || !strings.Contains(err.Error(), `too large, at "c": it exceeds the limit of 2 `) {
+			t.Errorf("%+v: got %v, want the client's fault of c", limits, err)
+		}
+	}
+}
+
 func TestTreeWriterUnsafeLinks(t *testing.T) {
 	w, err := NewTreeWriter(io.Discard)
 	if err != nil {
