@@ -1,0 +1,166 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/store"
+)
+
+// recordMetric stores the life of a request that reached its final state with this entry.
+func recordMetric(ctx context.Context, tx *sql.Tx, req request.Request, entry request.StateChange) error {
+	if entry.State != request.StateComplete && entry.State != request.StateFailed {
+		return nil
+	}
+	return measure(ctx, tx, req.ID)
+}
+
+// measure derives a request's metric from its history.
+func measure(ctx context.Context, tx *sql.Tx, id int64) error {
+	list, err := history(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(list)
+	for _, c := range list {
+		if c.State != request.StateComplete && c.State != request.StateFailed {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO metric (id, state, reason, finished, duration, queued) VALUES (?, ?, ?, ?, ?, ?)`,
+			id, string(c.State), c.Reason, c.At.UnixMicro(), c.At.Sub(list[0].At).Microseconds(), list[1].At.Sub(list[0].At).Microseconds())
+		return err
+	}
+	return nil
+}
+
+// SetTimes sets when a request was created (nil: leave it; zero: unknown) and the times of its history,
+// oldest first, as far as they are given. It is for imports from another service, and for tests.
+func (s *Store) SetTimes(ctx context.Context, id int64, created *time.Time, states []time.Time) error {
+	_, err := s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+		if created != nil {
+			req.Created = micro(*created)
+		}
+		for i, at := range states {
+			res, err := tx.ExecContext(ctx, `UPDATE history SET at = ? WHERE request_id = ? AND seq = ?`, at.UnixMicro(), id, i+1)
+			if err != nil {
+				return nil, err
+			}
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				return nil, fmt.Errorf("request %d has fewer than %d states (%v)", id, len(states), err)
+			}
+		}
+		list, err := history(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		req.Updated = list[0].At
+		return nil, measure(ctx, tx, id)
+	})
+	return err
+}
+
+func metricsWhere(f store.MetricsFilter) (string, []any) {
+	where, args := []string{`1`}, []any(nil)
+	if !f.FinishedFrom.IsZero() {
+		where, args = append(where, `m.finished >= ?`), append(args, f.FinishedFrom.UnixMicro())
+	}
+	if !f.FinishedTo.IsZero() {
+		where, args = append(where, `m.finished <= ?`), append(args, f.FinishedTo.UnixMicro())
+	}
+	for _, v := range []filterValue{{filterErrorOrigin, f.ErrorOrigin}, {filterErrorType, f.ErrorType}} {
+		if v.value != "" {
+			where = append(where, `EXISTS (SELECT 1 FROM list_index b WHERE b.filter = ? AND b.value = ? AND b.id = m.id)`)
+			args = append(args, v.filter, v.value)
+		}
+	}
+	return ` WHERE ` + strings.Join(where, ` AND `), args
+}
+
+// Metrics implements store.Store.
+func (s *Store) Metrics(ctx context.Context, f store.MetricsFilter, p store.Page) (store.MetricsList, error) {
+	where, args := metricsWhere(f)
+	var list store.MetricsList
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM metric m`+where, args...).Scan(&list.Total); err != nil {
+		return list, err
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT id, state, reason, finished, duration, queued FROM metric m`+where+` ORDER BY id DESC LIMIT ? OFFSET ?`,
+		append(args, p.PerPage, int64(p.Number-1)*int64(p.PerPage))...)
+	if err != nil {
+		return list, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m store.Metric
+		var finished, duration, queued int64
+		if err := rows.Scan(&m.ID, &m.FinalState, &m.FinalStateReason, &finished, &duration, &queued); err != nil {
+			return list, err
+		}
+		m.Finished, m.Duration, m.TimeInQueue = fromMicros(finished), time.Duration(duration)*time.Microsecond, time.Duration(queued)*time.Microsecond
+		list.Metrics = append(list.Metrics, m)
+	}
+	if err := rows.Err(); err != nil {
+		return list, err
+	}
+	if len(list.Metrics) == 0 && p.Number > 1 {
+		return list, store.ErrPageOutOfRange
+	}
+	return list, nil
+}
+
+// MetricsSummary implements store.Store.
+func (s *Store) MetricsSummary(ctx context.Context, f store.MetricsFilter) (store.MetricsSummary, error) {
+	where, args := metricsWhere(f)
+	var sum store.MetricsSummary
+	rows, err := s.read.QueryContext(ctx, `SELECT m.state, m.duration, m.queued,
+		EXISTS (SELECT 1 FROM list_index b WHERE b.filter = 'error_origin' AND b.value = 'client' AND b.id = m.id),
+		EXISTS (SELECT 1 FROM list_index b WHERE b.filter = 'error_origin' AND b.value = 'server' AND b.id = m.id)
+		FROM metric m`+where, args...)
+	if err != nil {
+		return sum, err
+	}
+	defer rows.Close()
+	var durations, queued []time.Duration
+	for rows.Next() {
+		var state request.State
+		var d, q, client, server int64
+		if err := rows.Scan(&state, &d, &q, &client, &server); err != nil {
+			return sum, err
+		}
+		durations, queued = append(durations, time.Duration(d)*time.Microsecond), append(queued, time.Duration(q)*time.Microsecond)
+		sum.Total++
+		sum.ClientErrors += client
+		sum.ServerErrors += server
+		if state == request.StateComplete {
+			sum.Complete++
+		} else {
+			sum.Failed++
+		}
+	}
+	if err := rows.Err(); err != nil || sum.Total == 0 {
+		return sum, err
+	}
+	slices.Sort(durations)
+	slices.Sort(queued)
+	sum.DurationAvg, sum.Duration50, sum.Duration95 = average(durations), percentile(durations, 0.5), percentile(durations, 0.95)
+	sum.TimeInQueueAvg, sum.TimeInQueue95 = average(queued), percentile(queued, 0.95)
+	return sum, nil
+}
+
+func average(list []time.Duration) *float64 {
+	sum := 0.0
+	for _, d := range list {
+		sum += d.Seconds()
+	}
+	sum /= float64(len(list))
+	return &sum
+}
+
+func percentile(sorted []time.Duration, p float64) *float64 {
+	v := store.Percentile(sorted, p).Seconds()
+	return &v
+}

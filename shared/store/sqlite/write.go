@@ -1,0 +1,274 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/store"
+)
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, err error) {
+	err = s.change(ctx, func(tx *sql.Tx) error {
+		if n.Token != "" {
+			var id int64
+			err := tx.QueryRowContext(ctx, `SELECT id FROM request WHERE token = ?`, n.Token).Scan(&id)
+			if err == nil {
+				req, err = get(ctx, tx, id)
+				return err
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+		}
+		var last sql.NullInt64
+		if err := tx.QueryRowContext(ctx, `SELECT max(id) FROM request`).Scan(&last); err != nil {
+			return err
+		}
+		now := micro(s.clock())
+		req = request.Request{
+			ID: last.Int64 + 1, Repo: n.Repo, Ref: n.Ref, PackageManagers: n.PackageManagers, Packages: n.Packages,
+			Flags: n.Flags, Replacements: n.Replacements, User: n.User, SubmittedBy: n.SubmittedBy,
+			Created: now, State: request.StateInProgress, StateReason: request.ReasonInitiated, Updated: now,
+			Steps: map[string]request.Step{},
+		}
+		for i, name := range n.Steps {
+			step := request.Step{State: request.StepWaiting}
+			if i == 0 {
+				step.SentAt = now
+			}
+			req.Steps[name] = step
+		}
+		body, err := encode(req)
+		if err != nil {
+			return err
+		}
+		var token any
+		if n.Token != "" {
+			token = n.Token
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO request (id, token, created, repo_name, ref, state, updated, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			req.ID, token, micros(req.Created), store.RepoName(req.Repo), req.Ref, string(req.State), req.Updated.UnixMicro(), body)
+		if err != nil {
+			return err
+		}
+		first := request.StateChange{State: req.State, Reason: req.StateReason, At: now}
+		req.History = []request.StateChange{first}
+		if err := appendHistory(ctx, tx, req.ID, first); err != nil {
+			return err
+		}
+		return reindex(ctx, tx, req.ID, nil, filterValues(req))
+	})
+	if err != nil {
+		return request.Request{}, fmt.Errorf("storing a request: %w", err)
+	}
+	return req, nil
+}
+
+func encode(req request.Request) (string, error) {
+	req.History = nil
+	raw, err := json.Marshal(req)
+	if err != nil {
+		return "", err
+	}
+	if len(raw) > store.MaxItemBytes {
+		return "", fmt.Errorf("request %d would need %d bytes: %w", req.ID, len(raw), store.ErrItemTooLarge)
+	}
+	return string(raw), nil
+}
+
+func appendHistory(ctx context.Context, tx *sql.Tx, id int64, c request.StateChange) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO history (request_id, seq, state, reason, at)
+		SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4 FROM history WHERE request_id = ?1`, id, string(c.State), c.Reason, c.At.UnixMicro())
+	return err
+}
+
+// modify reads a request, lets f change it, and writes everything that follows from the change. The
+// result has its history.
+func (s *Store) modify(ctx context.Context, id int64, f func(tx *sql.Tx, req *request.Request) (*request.StateChange, error)) (request.Request, error) {
+	var out request.Request
+	err := s.change(ctx, func(tx *sql.Tx) error {
+		old, err := load(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		req := old
+		req.Steps, req.Results = maps.Clone(old.Steps), maps.Clone(old.Results)
+		req.EnvironmentVariables = maps.Clone(old.EnvironmentVariables)
+		entry, err := f(tx, &req)
+		if err != nil {
+			return err
+		}
+		if err := write(ctx, tx, old, req); err != nil {
+			return err
+		}
+		if entry != nil {
+			if err := appendHistory(ctx, tx, id, *entry); err != nil {
+				return err
+			}
+			if err := recordMetric(ctx, tx, req, *entry); err != nil {
+				return err
+			}
+		}
+		req.History, err = history(ctx, tx, id)
+		out = req
+		return err
+	})
+	return out, err
+}
+
+func write(ctx context.Context, tx *sql.Tx, old, req request.Request) error {
+	body, err := encode(req)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE request SET created = ?, state = ?, updated = ?, body = ? WHERE id = ?`,
+		micros(req.Created), string(req.State), req.Updated.UnixMicro(), body, req.ID)
+	if err != nil {
+		return err
+	}
+	if err := reindex(ctx, tx, req.ID, filterValues(old), filterValues(req)); err != nil {
+		return err
+	}
+	before, after := store.References(&old), store.References(&req)
+	for _, key := range before {
+		if !slices.Contains(after, key) {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM reference WHERE key = ? AND request_id = ?`, key, req.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, key := range after {
+		if !slices.Contains(before, key) {
+			if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO reference (key, request_id) VALUES (?, ?)`, key, req.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, id int64, u store.Update) (request.Request, error) {
+	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+		return s.apply(ctx, tx, req, u)
+	})
+}
+
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, req *request.Request, u store.Update) (*request.StateChange, error) {
+	once := false
+	if u.Once != "" {
+		res, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO once (request_id, name) VALUES (?, ?)`, req.ID, u.Once)
+		if err != nil {
+			return nil, err
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		once = n == 0
+	}
+	return u.Apply(req, once, micro(s.clock()))
+}
+
+// FinishStep implements store.Store.
+func (s *Store) FinishStep(ctx context.Context, id int64, step string, u store.Update) (request.Request, error) {
+	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+		if done, err := store.Finish(req, step); err != nil || done {
+			return nil, err
+		}
+		return s.apply(ctx, tx, req, u)
+	})
+}
+
+// ReopenSteps implements store.Store.
+func (s *Store) ReopenSteps(ctx context.Context, id int64, steps ...string) (request.Request, error) {
+	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+		return nil, store.Reopen(req, steps)
+	})
+}
+
+// MarkSent implements store.Store.
+func (s *Store) MarkSent(ctx context.Context, id int64, step string, resend bool) error {
+	return s.changeStep(ctx, id, step, func(_ *request.Request, st *request.Step) {
+		st.SentAt = micro(s.clock())
+		if resend {
+			st.Sends++
+		}
+	})
+}
+
+// Lease implements store.Store.
+func (s *Store) Lease(ctx context.Context, id int64, step string, until time.Time) error {
+	return s.changeStep(ctx, id, step, func(_ *request.Request, st *request.Step) { st.LeaseUntil = micro(until) })
+}
+
+// Progress implements store.Store.
+func (s *Store) Progress(ctx context.Context, id int64, step string, p request.Progress) error {
+	return s.changeStep(ctx, id, step, func(req *request.Request, st *request.Step) {
+		moved := st.Progress != p
+		st.Progress = p
+		now := micro(s.clock())
+		if moved && req.State == request.StateInProgress && now.Sub(req.Updated) > store.TouchAfter {
+			req.Updated = now
+		}
+	})
+}
+
+func (s *Store) changeStep(ctx context.Context, id int64, step string, f func(*request.Request, *request.Step)) error {
+	_, err := s.modify(ctx, id, func(_ *sql.Tx, req *request.Request) (*request.StateChange, error) {
+		st, err := store.CheckStep(req, step)
+		if err != nil {
+			return nil, err
+		}
+		f(req, &st)
+		req.Steps[step] = st
+		return nil, nil
+	})
+	return err
+}
+
+// AddConfigFiles implements store.Store.
+func (s *Store) AddConfigFiles(ctx context.Context, id int64, files []request.ConfigFile) error {
+	return s.change(ctx, func(tx *sql.Tx) error {
+		if _, err := load(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, f := range files {
+			_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO config_file (request_id, seq, path, key)
+				SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3 FROM config_file WHERE request_id = ?1`, id, f.Path, f.Key)
+			if err != nil {
+				return fmt.Errorf("adding configuration files to request %d: %w", id, err)
+			}
+		}
+		return nil
+	})
+}
+
+// ConfigFiles implements store.Store.
+func (s *Store) ConfigFiles(ctx context.Context, id int64) ([]request.ConfigFile, error) {
+	if _, err := load(ctx, s.read, id); err != nil {
+		return nil, err
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT path, key FROM config_file WHERE request_id = ? ORDER BY path, seq`, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var files []request.ConfigFile
+	for rows.Next() {
+		var f request.ConfigFile
+		if err := rows.Scan(&f.Path, &f.Key); err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, rows.Err()
+}
