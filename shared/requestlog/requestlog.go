@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -32,6 +33,9 @@ const (
 )
 
 func prefix(id int64) string { return fmt.Sprintf("logs/%d/", id) }
+
+// pieceCount keeps pieces of one process in order when the clock does not tell them apart.
+var pieceCount atomic.Uint32
 
 // Writer collects the lines of one step of one request. It is safe for concurrent use.
 type Writer struct {
@@ -75,7 +79,7 @@ func (w *Writer) flush(ctx context.Context) error {
 		return nil
 	}
 	now := w.clock()
-	key := fmt.Sprintf("%s%020d-%s", prefix(w.id), now.UnixNano(), randomHex())
+	key := fmt.Sprintf("%s%020d-%010d-%s", prefix(w.id), now.UnixNano(), pieceCount.Add(1), randomHex())
 	if err := w.blobs.Put(ctx, key, bytes.Clone(w.buf.Bytes()), false); err != nil {
 		return fmt.Errorf("writing the log of request %d: %w", w.id, err)
 	}

@@ -1,0 +1,219 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/archive"
+	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+)
+
+const (
+	// appLevel is the deflate level of the application's files, which are mostly text.
+	appLevel = 3
+	// depsLevel is the level of dependency files that are not compressed yet.
+	depsLevel = 3
+	// bufferedFileBytes is up to which size a source file is read into memory, so that several
+	// are compressed side by side; larger ones are streamed.
+	bufferedFileBytes = 1 << 20
+)
+
+// depsTime is the time of everything below deps/: it must not depend on the commit, so that the same
+// lockfiles give the same bytes.
+var depsTime = time.Unix(0, 0).UTC()
+
+// assembly is one bundle being written.
+type assembly struct {
+	p     *Pipeline
+	ctx   context.Context
+	w     work
+	src   sourceRecord
+	out   *archive.BundleWriter
+	bar   *progressWriter
+	done  atomic.Int64
+	total int64
+	files map[string]string // name in the bundle -> SHA-256 in the cache
+}
+
+// write writes the whole bundle: deps/, then app/, then the files at the root.
+func (a *assembly) write(l layers) (archive.Summary, error) {
+	if err := a.deps(l.deps); err != nil {
+		return archive.Summary{}, err
+	}
+	if err := a.app(l.app); err != nil {
+		return archive.Summary{}, err
+	}
+	root := append(slices.Clone(l.root), resolver.Entry{Path: EnvFileName, Inline: envFile(l.env)})
+	slices.SortFunc(root, func(x, y resolver.Entry) int { return strings.Compare(x.Path, y.Path) })
+	if err := a.entries("", root, a.src.CommitTime); err != nil {
+		return archive.Summary{}, err
+	}
+	sum, err := a.out.Close()
+	if err != nil {
+		return archive.Summary{}, fmt.Errorf("writing the bundle: %w", err)
+	}
+	return sum, nil
+}
+
+// lost names the cached file behind an error of content that is not what it was; files are encoded ahead,
+// so the error may come with a later entry.
+func (a *assembly) lost(err error) error {
+	var changed *archive.ContentChangedError
+	if !errors.As(err, &changed) {
+		return err
+	}
+	if sha, ok := a.files[changed.Name]; ok {
+		return &lostFile{sha256: sha, path: changed.Name, err: err}
+	}
+	return errors.Join(archive.ErrDamaged, err) // a file of the source tree
+}
+
+// deps writes deps/ and everything below it.
+func (a *assembly) deps(list []resolver.Entry) error {
+	if err := a.out.Add(a.ctx, archive.Header{Name: "deps", Mode: archive.Dir, ModTime: depsTime}, archive.Bytes(nil)); err != nil {
+		return err
+	}
+	return a.entries("deps", list, depsTime)
+}
+
+// entries writes files in the order given, each below dir.
+func (a *assembly) entries(dir string, list []resolver.Entry, t time.Time) error {
+	for _, e := range list {
+		if err := a.entry(path.Join(dir, e.Path), e, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assembly) entry(name string, e resolver.Entry, t time.Time) error {
+	h := archive.Header{Name: name, Mode: archive.File, ModTime: t}
+	if e.Executable {
+		h.Mode = archive.Executable
+	}
+	switch {
+	case e.Deleted:
+		return nil
+	case e.Dir:
+		h.Mode = archive.Dir
+		return a.out.Add(a.ctx, h, archive.Bytes(nil))
+	case e.Link != "":
+		h.Mode, h.Linkname = archive.Link, e.Link
+		return a.out.Add(a.ctx, h, archive.Bytes(nil))
+	case e.File == nil:
+		h.Size = int64(len(e.Inline))
+		return a.out.Add(a.ctx, h, archive.Bytes(e.Inline))
+	}
+	h.Size = e.File.Size
+	a.files[name] = e.File.SHA256
+	return a.out.Add(a.ctx, h, a.cached(name, *e.File))
+}
+
+// cached is a file of the dependency cache. Archives are copied as they are; their CRC is compared
+// on the way, so that a damaged cache never reaches a bundle.
+func (a *assembly) cached(name string, f resolver.File) archive.Content {
+	open := func() (io.ReadCloser, error) {
+		o, err := a.p.Blobs.Open(a.ctx, fileKey(f.SHA256))
+		if errors.Is(err, blob.ErrNotFound) {
+			return nil, &lostFile{sha256: f.SHA256, path: name, err: err}
+		}
+		if err == nil {
+			a.progress()
+		}
+		return o, err
+	}
+	if archive.IsCompressed(name) {
+		return archive.Stored(open, f.CRC32)
+	}
+	return archive.Deflated(open, depsLevel).WithCRC(f.CRC32)
+}
+
+func (a *assembly) progress() {
+	a.done.Add(1)
+	a.bar.report(request.Progress{Done: a.done.Load(), Total: a.total})
+}
+
+// app writes the source tree with the overlays laid over it, sorted by path.
+func (a *assembly) app(overlays []resolver.Entry) error {
+	stored, err := a.p.Blobs.Open(a.ctx, a.src.Tree)
+	if err != nil {
+		return err
+	}
+	defer stored.Close()
+	tree, err := archive.NewTreeReader(stored)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	keepGit := slices.Contains(a.w.req.Flags, flagGitDir)
+	removed := map[string]bool{}
+	for _, link := range a.src.Removed {
+		removed[link] = true
+	}
+	for {
+		e, err := tree.Next()
+		if err != nil && err != io.EOF {
+			return err
+		}
+		last := err == io.EOF
+		// Overlays that sort before the tree's next entry are new files.
+		for len(overlays) > 0 && (last || overlays[0].Path < e.Path) {
+			if err := a.overlay(overlays[0]); err != nil {
+				return err
+			}
+			overlays = overlays[1:]
+		}
+		if last {
+			return nil
+		}
+		if len(overlays) > 0 && overlays[0].Path == e.Path {
+			if err := a.overlay(overlays[0]); err != nil {
+				return err
+			}
+			overlays = overlays[1:]
+			continue
+		}
+		if removed[e.Path] || (!keepGit && hasGit(e.Path)) {
+			continue
+		}
+		if err := a.treeEntry(tree, e); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *assembly) overlay(e resolver.Entry) error {
+	return a.entry(path.Join("app", e.Path), e, a.src.CommitTime)
+}
+
+func hasGit(name string) bool {
+	return slices.Contains(strings.Split(name, "/"), ".git")
+}
+
+func (a *assembly) treeEntry(tree *archive.TreeReader, e archive.TreeEntry) error {
+	h := archive.Header{Name: "app/" + e.Path, Mode: e.Mode, Linkname: e.Linkname, Size: e.Size, ModTime: a.src.CommitTime}
+	if e.Mode != archive.File && e.Mode != archive.Executable {
+		return a.out.Add(a.ctx, h, archive.Bytes(nil))
+	}
+	if e.Size <= bufferedFileBytes {
+		data, err := io.ReadAll(tree)
+		if err != nil {
+			return err
+		}
+		return a.out.Add(a.ctx, h, archive.Bytes(data))
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(tree), nil }
+	if archive.IsCompressed(e.Path) {
+		return a.out.AddNow(a.ctx, h, archive.StoredUnchecked(open))
+	}
+	return a.out.AddNow(a.ctx, h, archive.Deflated(open, appLevel))
+}

@@ -1,0 +1,119 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+)
+
+// Objects of the pipeline, by the first element of their key:
+//
+//	sources/{host:port/path}/{ref}[+submodules][+git][+tags][@credential]/source.json   sourceRecord
+//	sources/.../{sha256}.tree                   the tree it names (archive.TreeWriter)
+//	deps/sha256/{hex}, {hex}.json               a dependency file, and its size and CRC
+//	deps/{other algorithm}/{hex}, deps/url/{sha256 of URL}   pointers to the above
+//	results/{manager}/{hash}.json               resolver.Output
+//	bundles/{hash}/bundle.tar.gz, .sha256, packages.json, bundle.json
+//	configfiles/{sha256}                        configuration files, base64
+//	logs/{id}/...                               package requestlog
+
+// Flags that concern the source and the bundle rather than one package manager.
+const (
+	flagGitDir      = "include-git-dir"
+	flagUnsafeLinks = "remove-unsafe-symlinks"
+)
+
+// formatVersion is part of every results and bundle key: raise it when the same input gives other bytes.
+const formatVersion = "1"
+
+// sourceKey is where the record of a source is. It names the host, so that the same path on two
+// hosts never shares a source, and the credential that could read it, never the user info itself.
+func sourceKey(repo, ref, credential string, v variant) string {
+	place := repo
+	if u, err := url.Parse(repo); err == nil && u.Host != "" {
+		place = strings.ToLower(u.Host) + strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), ".git")
+		if u.RawQuery != "" {
+			place += "?" + u.RawQuery
+		}
+	} else if at := strings.LastIndex(repo, "@"); at >= 0 { // scp-like: git@host:path
+		place = strings.Replace(strings.TrimSuffix(repo[at+1:], ".git"), ":", "/", 1)
+	}
+	var elements []string
+	for _, e := range strings.Split(place, "/") {
+		switch e {
+		case "":
+			continue
+		case ".", "..":
+			e = "%" + e
+		}
+		elements = append(elements, strings.ToValidUTF8(e, "%"))
+	}
+	name := ref
+	for _, part := range []struct {
+		on   bool
+		text string
+	}{{v.Submodules, "+submodules"}, {v.GitDir, "+git"}, {v.Tags, "+tags"}} {
+		if part.on {
+			name += part.text
+		}
+	}
+	if credential != "" {
+		name += "@" + keyHash(credential)[:16]
+	}
+	return "sources/" + strings.Join(elements, "/") + "/" + name + "/source.json"
+}
+
+// variant is what a checkout contains besides the commit's own files.
+type variant struct {
+	Submodules, GitDir, Tags bool
+}
+
+func keyHash(parts ...any) string {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(parts); err != nil {
+		panic(fmt.Sprintf("hashing a key: %v", err)) // only plain data is hashed
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// resultKey covers everything a resolver can see: the tree, the repository with its tags, the request's
+// options, flags and replacements, the settings, and the resolver's own version.
+func resultKey(src sourceRecord, m manager, in resolver.Input) string {
+	flags := slices.Clone(in.Flags)
+	slices.Sort(flags)
+	return "results/" + m.Name + "/" + keyHash(formatVersion, m.Descriptor.Version, src.Tree, src.Removed, in.Repo, canonical(in.Options),
+		flags, in.Replacements, m.settings) + ".json"
+}
+
+// canonical removes white space and key order from the options as they were sent.
+func canonical(options json.RawMessage) any {
+	if len(options) == 0 {
+		return nil
+	}
+	var v any
+	if json.Unmarshal(options, &v) != nil {
+		return string(options)
+	}
+	return v
+}
+
+// bundleDir covers everything that the bundle's bytes and the packages data depend on.
+func bundleDir(src sourceRecord, results map[string]string, req request.Request) string {
+	names := make([]string, 0, len(results))
+	for name := range results {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var list []string
+	for _, name := range names {
+		list = append(list, name, results[name])
+	}
+	return "bundles/" + keyHash(formatVersion, src.Tree, src.Removed, src.CommitTime.Unix(), list, slices.Contains(req.Flags, flagGitDir)) + "/"
+}

@@ -1,0 +1,151 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/queue"
+	"github.com/cachito-serverless/cachito/shared/request"
+)
+
+const (
+	// receiveWait is how long a worker waits for a message before it asks again.
+	receiveWait = 20 * time.Second
+	// troublePause is the pause after trouble with the queue or the store.
+	troublePause = time.Second
+)
+
+// Run is the embedded service's work: workers for every queue and the reaper, until ctx ends. Running
+// steps are then interrupted and handed back. It must be the only one to use WorkDir.
+func (p *Pipeline) Run(ctx context.Context) error {
+	if err := p.clearWorkDir(); err != nil {
+		return err
+	}
+	if err := p.Resume(ctx); err != nil {
+		return fmt.Errorf("resuming unfinished requests: %w", err)
+	}
+	var wg sync.WaitGroup
+	for _, name := range p.Queues() {
+		for range p.settings.Workers {
+			wg.Go(func() { p.work(ctx, name) })
+		}
+	}
+	wg.Go(func() { p.reapEvery(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// clearWorkDir removes the scratch folders of a process that died.
+func (p *Pipeline) clearWorkDir() error {
+	entries, err := os.ReadDir(p.WorkDir)
+	if err != nil {
+		return fmt.Errorf("reading the work folder: %w", err)
+	}
+	for _, e := range entries {
+		removeAll(filepath.Join(p.WorkDir, e.Name()))
+	}
+	return nil
+}
+
+func (p *Pipeline) work(ctx context.Context, name string) {
+	for ctx.Err() == nil {
+		d, err := p.Queue.Receive(ctx, name, Visibility, receiveWait)
+		if errors.Is(err, queue.ErrEmpty) {
+			continue
+		}
+		if err == nil {
+			err = p.Handle(ctx, d)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.Log.ErrorContext(ctx, "queue or store in trouble", "queue", name, "error", err)
+			pause(ctx, troublePause)
+		}
+	}
+}
+
+func (p *Pipeline) reapEvery(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := errors.Join(p.Reap(ctx), p.pruneCache(ctx)); err != nil && ctx.Err() == nil {
+			p.Log.ErrorContext(ctx, "reaper in trouble", "error", err)
+		}
+		pause(ctx, p.settings.ReapEvery)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// RunRequest drives one request to its end in this process and returns it as it is then; for one-shot
+// use with a store and queue of its own. onChange, when not nil, sees the request about twice a second.
+func (p *Pipeline) RunRequest(ctx context.Context, id int64, onChange func(request.Request)) (request.Request, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, name := range p.Queues() {
+		wg.Go(func() { p.work(ctx, name) })
+	}
+	for {
+		req, err := p.Store.Get(ctx, id)
+		if err != nil {
+			return request.Request{}, err
+		}
+		if onChange != nil {
+			onChange(req)
+		}
+		if req.State != request.StateInProgress {
+			return req, nil
+		}
+		pause(ctx, 200*time.Millisecond)
+		if ctx.Err() != nil {
+			return req, ctx.Err()
+		}
+	}
+}
+
+// pruner is a blob adapter that can keep itself under a size limit.
+type pruner interface {
+	// Prune removes the least recently used objects that may go until at most maxBytes are left.
+	Prune(ctx context.Context, maxBytes int64, mayGo func(blob.Info) bool) (freed int64, err error)
+}
+
+// pruneGrace keeps what a running request may have found and not yet used.
+const pruneGrace = time.Hour
+
+// pruneCache keeps the embedded service's cache under its limit. What a request still refers to stays,
+// and so does what was used lately.
+func (p *Pipeline) pruneCache(ctx context.Context) error {
+	folder, ok := p.Blobs.(pruner)
+	if !ok || p.settings.CacheMaxBytes <= 0 {
+		return nil
+	}
+	var lookUp error
+	freed, err := folder.Prune(ctx, p.settings.CacheMaxBytes, func(info blob.Info) bool {
+		if p.Clock().Sub(info.LastUse) < pruneGrace || strings.HasPrefix(info.Key, "logs/") {
+			return false
+		}
+		key := info.Key
+		if strings.HasPrefix(key, "bundles/") {
+			key = path.Dir(key) + "/" + bundleArchive // the folder goes or stays as a whole
+		}
+		used, err := p.Store.Referenced(ctx, key)
+		lookUp = errors.Join(lookUp, err)
+		return err == nil && !used
+	})
+	if freed > 0 {
+		p.Log.InfoContext(ctx, "cache pruned", "bytes", freed)
+	}
+	return errors.Join(err, lookUp)
+}
