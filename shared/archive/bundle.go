@@ -143,7 +143,7 @@ func (b *BundleWriter) tryAdd(ctx context.Context, h Header, c Content, now bool
 	if c.segment != nil && c.segment.Size != h.Size {
 		return &ContentChangedError{Name: h.Name, Want: fmt.Sprintf("%d bytes", h.Size), Got: fmt.Sprintf("a segment of %d bytes", c.segment.Size)}
 	}
-	if c.level == levelOfWriter {
+	if c.open == nil && (c.level == levelOfWriter || h.Size == 0) {
 		c.level = b.level
 		if c.own = IsCompressed(h.Name) && h.Size > 0; c.own {
 			c.level = Store

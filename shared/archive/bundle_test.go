@@ -296,6 +296,16 @@ func TestBundleBytesDoNotDependOnTheWayIn(t *testing.T) {
 	}
 }
 
+func TestBundleOfNothingIsTheSameEitherWay(t *testing.T) {
+	for _, h := range []Header{{Name: "d", Mode: Dir}, {Name: "l", Mode: Link, Linkname: "x"}, {Name: "e.zip"}} {
+		bytesNil, _ := write(t, []entry{{Header: h}})
+		zero, _ := write(t, []entry{{Header: h, content: func([]byte) Content { return Content{} }}})
+		if !bytes.Equal(bytesNil, zero) {
+			t.Errorf("%s: the zero Content gives other bytes than Bytes(nil)", h.Name)
+		}
+	}
+}
+
 func TestBundleRefusesNames(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -330,7 +330,7 @@ func TestExtractStopsBombsEarly(t *testing.T) {
 	root, _ := newRoot(t)
 	err := Extract(t.Context(), bytes.NewReader(data), root, Limits{})
 	var limit *LimitError
-	if !errors.As(err, &limit) || limit.Limit != MaxRatio || !strings.Contains(err.Error(), "exceeds the limit of 200 bytes out of one byte in") {
+	if !errors.As(err, &limit) || limit.Limit != MaxRatio || !strings.Contains(err.Error(), "exceeds the limit of 200 times its compressed size") {
 		t.Fatalf("got %v, want a LimitError of the ratio", err)
 	}
 	info, err := root.Stat("zeros")

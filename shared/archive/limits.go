@@ -87,7 +87,7 @@ func (m *meter) addBytes(n int64) error {
 		return &LimitError{"bytes", m.limits.MaxBytes}
 	}
 	if m.bytes > ratioFreeBytes && m.bytes/m.limits.MaxRatio > m.in() {
-		return &LimitError{"bytes out of one byte in", m.limits.MaxRatio}
+		return &LimitError{"times its compressed size", m.limits.MaxRatio}
 	}
 	return nil
 }
