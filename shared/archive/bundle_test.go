@@ -419,3 +419,14 @@ func TestBundleContentChanged(t *testing.T) {
 		})
 	}
 }
+
+// goldenBundle is the SHA-256 of the bundle of variety().
+const goldenBundle = "8c00c4c357e9a9389d56cffc5b6f52369d7bc6f5dd040c050939b7ae96181d1d"
+
+// Bundles are compared by their hash, by people and by caches, across machines and releases.
+func TestBundleBytesStayTheSame(t *testing.T) {
+	_, sum := write(t, variety())
+	if sum.SHA256 != goldenBundle {
+		t.Errorf("SHA-256 of the sample bundle: got %s, want %s\nThe same request gives another archive than before. If that is meant (a new compressor), say so in CHANGELOG.md and change the constant.", sum.SHA256, goldenBundle)
+	}
+}
