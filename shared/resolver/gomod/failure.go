@@ -142,22 +142,29 @@ func (r *run) told(output string) string {
 		}
 	}
 	output = userInfo.ReplaceAllString(output, "://")
-	var lines []string
+	text, lines := "", 0
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "go: downloading ") {
 			continue
 		}
-		if len(lines) == maxToldLines {
-			lines = append(lines, "...")
+		switch {
+		case lines == 0:
+		case strings.HasSuffix(text, ":"):
+			text += " "
+		default:
+			text += "; "
+		}
+		if lines++; lines > maxToldLines {
+			text += "..."
 			break
 		}
-		lines = append(lines, line)
+		text += line
 	}
-	if len(lines) == 0 {
+	if text == "" {
 		return ""
 	}
-	text := strings.ToValidUTF8(strings.Join(lines, "; "), "?")
+	text = strings.ToValidUTF8(text, "?")
 	if len(text) > maxToldBytes {
 		text = strings.ToValidUTF8(text[:maxToldBytes], "") + "..."
 	}

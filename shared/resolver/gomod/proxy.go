@@ -374,7 +374,7 @@ func (p *moduleProxy) original(text string) string {
 	return strings.ReplaceAll(text, p.base, fetch.Redact(p.upstreams[0].base))
 }
 
-// refuse answers an error. The body is for people who read go's output.
+// refuse answers an error. go prints the body: it is left out where the status says it all.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
 	var failed *upstreamError
@@ -384,6 +384,10 @@ func refuse(w http.ResponseWriter, err error) {
 			status = failed.status
 		case failed.status >= 400 && failed.status < 500, fault.IsClient(err):
 			status = http.StatusForbidden
+		}
+		if failed.status != 0 {
+			w.WriteHeader(status)
+			return
 		}
 	}
 	http.Error(w, err.Error(), status)

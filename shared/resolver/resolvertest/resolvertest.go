@@ -64,9 +64,10 @@ type Request struct {
 	Submodules   []Submodule           `json:"submodules"`
 	// Settings of the resolver.
 	Settings map[string]string `json:"settings"`
-	// Links and Executables of the work tree: txtar has files only.
+	// Links, Executables and (empty) Folders of the work tree: txtar has plain files only.
 	Links       map[string]string `json:"links"`
 	Executables []string          `json:"executables"`
+	Folders     []string          `json:"folders"`
 }
 
 // Submodule of the scenario's repository.
@@ -180,6 +181,9 @@ func (s Scenario) writeRepo(t testing.TB, dir string) *os.Root {
 		}
 		must(t, root.MkdirAll(path.Dir(name), 0o755))
 		must(t, root.WriteFile(name, data, mode))
+	}
+	for _, name := range s.Request.Folders {
+		must(t, root.MkdirAll(name, 0o755))
 	}
 	for name, target := range s.Request.Links {
 		must(t, root.MkdirAll(path.Dir(name), 0o755))
