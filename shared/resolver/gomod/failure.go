@@ -68,17 +68,20 @@ var missing = []struct {
 	{"no such file or directory", fault.InvalidRepoStructure},
 }
 
-// fault turns what a go command said into a fault. Other errors, and nil, are passed on.
+// fault turns what a go command said into a fault. Faults, other errors and nil are passed on.
 func (r *run) fault(err error) error {
-	var failed *commandError
-	if !errors.As(err, &failed) {
+	var (
+		failed *commandError
+		known  *fault.Error
+	)
+	if errors.As(err, &known) || !errors.As(err, &failed) {
 		return err
 	}
 	upstream := r.proxy.failure(failed.output)
 	f := fault.Server(fault.GoModError, "Go execution failed: `%s` failed with rc=%d", failed.command, failed.code)
 	f.Message += r.told(failed.output)
-	if known := blame(failed.output, upstream); known != nil {
-		f.Origin, f.Type, f.Final = known.Origin, known.Type, known.Final
+	if b := blame(failed.output, upstream); b != nil {
+		f.Origin, f.Type, f.Final = b.Origin, b.Type, b.Final
 	}
 	if upstream != nil {
 		return f.Because(upstream)

@@ -1,6 +1,7 @@
 package gomod
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"os/exec"
@@ -70,3 +71,5 @@ func newResolver(t testing.TB, extra map[string]string) resolver.Resolver {
 	}
 	return r
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
