@@ -1,0 +1,84 @@
+package gomod
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func zipOf(t testing.TB, comment string, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for name, content := range files {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.SetComment(comment); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// unpackedBytes is what archive/zip and eachZipEntry say of an archive.
+func unpackedBytes(data []byte) (want, got uint64, wantErr, gotErr error) {
+	z, wantErr := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if wantErr == nil || errors.Is(wantErr, zip.ErrInsecurePath) {
+		for _, f := range z.File {
+			want += f.UncompressedSize64
+		}
+		wantErr = nil
+	}
+	gotErr = eachZipEntry(bytes.NewReader(data), int64(len(data)), MaxZipDirectoryBytes, func(n uint64) error { got += n; return nil })
+	return want, got, wantErr, gotErr
+}
+
+func TestEachZipEntry(t *testing.T) {
+	many := map[string]string{}
+	for i := range 70_000 { // more than a zip without zip64 can have
+		many[fmt.Sprintf("m@v1.0.0/f%d", i)] = "x"
+	}
+	for name, data := range map[string][]byte{
+		"one file":         zipOf(t, "", map[string]string{"m@v1.0.0/go.mod": "module m\n"}),
+		"no file":          zipOf(t, "", nil),
+		"with a comment":   zipOf(t, "PK\x05\x06 is not the end", map[string]string{"a": "b"}),
+		"something before": append([]byte("#!/bin/sh\n"), zipOf(t, "", map[string]string{"a": "bc"})...),
+		"zip64":            zipOf(t, "", many),
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, got, wantErr, gotErr := unpackedBytes(data)
+			if wantErr != nil || gotErr != nil || got != want {
+				t.Errorf("got %d (%v), archive/zip says %d (%v)", got, gotErr, want, wantErr)
+			}
+		})
+	}
+	t.Run("too many files", func(t *testing.T) {
+		data := zipOf(t, "", many)
+		err := eachZipEntry(bytes.NewReader(data), int64(len(data)), 1<<20, func(uint64) error { return nil })
+		if !errors.Is(err, errDirectoryTooLarge) {
+			t.Errorf("got %v, want errDirectoryTooLarge", err)
+		}
+	})
+}
+
+func FuzzZipDirectory(f *testing.F) {
+	f.Add(zipOf(f, "", map[string]string{"m@v1.0.0/go.mod": "module m\n", "m@v1.0.0/m.go": "package m\n"}))
+	f.Add(zipOf(f, "comment", nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want, got, wantErr, gotErr := unpackedBytes(data)
+		// What Go can read must be counted in full: an archive must not look smaller to us.
+		if wantErr == nil && gotErr == nil && got < want {
+			t.Errorf("got %d bytes, archive/zip unpacks %d", got, want)
+		}
+	})
+}
