@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func zipOf(t testing.TB, comment string, files map[string]string) []byte {
+func plainZip(t testing.TB, comment string, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -49,11 +49,11 @@ func TestEachZipEntry(t *testing.T) {
 		many[fmt.Sprintf("m@v1.0.0/f%d", i)] = "x"
 	}
 	for name, data := range map[string][]byte{
-		"one file":         zipOf(t, "", map[string]string{"m@v1.0.0/go.mod": "module m\n"}),
-		"no file":          zipOf(t, "", nil),
-		"with a comment":   zipOf(t, "PK\x05\x06 is not the end", map[string]string{"a": "b"}),
-		"something before": append([]byte("#!/bin/sh\n"), zipOf(t, "", map[string]string{"a": "bc"})...),
-		"zip64":            zipOf(t, "", many),
+		"one file":         plainZip(t, "", map[string]string{"m@v1.0.0/go.mod": "module m\n"}),
+		"no file":          plainZip(t, "", nil),
+		"with a comment":   plainZip(t, "PK\x05\x06 is not the end", map[string]string{"a": "b"}),
+		"something before": append([]byte("#!/bin/sh\n"), plainZip(t, "", map[string]string{"a": "bc"})...),
+		"zip64":            plainZip(t, "", many),
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, got, wantErr, gotErr := unpackedBytes(data)
@@ -63,7 +63,7 @@ func TestEachZipEntry(t *testing.T) {
 		})
 	}
 	t.Run("too many files", func(t *testing.T) {
-		data := zipOf(t, "", many)
+		data := plainZip(t, "", many)
 		err := eachZipEntry(bytes.NewReader(data), int64(len(data)), 1<<20, func(uint64) error { return nil })
 		if !errors.Is(err, errDirectoryTooLarge) {
 			t.Errorf("got %v, want errDirectoryTooLarge", err)
@@ -72,8 +72,8 @@ func TestEachZipEntry(t *testing.T) {
 }
 
 func FuzzZipDirectory(f *testing.F) {
-	f.Add(zipOf(f, "", map[string]string{"m@v1.0.0/go.mod": "module m\n", "m@v1.0.0/m.go": "package m\n"}))
-	f.Add(zipOf(f, "comment", nil))
+	f.Add(plainZip(f, "", map[string]string{"m@v1.0.0/go.mod": "module m\n", "m@v1.0.0/m.go": "package m\n"}))
+	f.Add(plainZip(f, "comment", nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, got, wantErr, gotErr := unpackedBytes(data)
 		// What Go can read must be counted in full: an archive must not look smaller to us.
