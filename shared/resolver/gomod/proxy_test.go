@@ -193,7 +193,7 @@ func TestCheckModuleZip(t *testing.T) {
 		{"one file that unpacks to too much", zipOf(t, map[string]uint64{"a": MaxModuleUnpackedBytes + 1}), fault.UnsupportedFeature},
 		{"many files that do", zipOf(t, map[string]uint64{"a": MaxModuleUnpackedBytes - 1, "b": 2}), fault.UnsupportedFeature},
 		{"sizes that would overflow", zipOf(t, map[string]uint64{"a": 1 << 63, "b": 1 << 63}), fault.UnsupportedFeature},
-		{"a table of contents that is larger than it says", hugeDirectory(t), fault.UnsupportedFeature},
+		{"a table of contents that is larger than it says", hugeDirectory(t), fault.InvalidFileFormat},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
