@@ -124,16 +124,34 @@ func findDirectory(r io.ReaderAt, size int64) (start int64, records uint64, err 
 	endAt := size - int64(len(tail)) + int64(at)
 	records = uint64(binary.LittleEndian.Uint16(end[10:]))
 	length, offset := uint64(binary.LittleEndian.Uint32(end[12:])), uint64(binary.LittleEndian.Uint32(end[16:]))
-	if records == allOnes16 || length == allOnes32 || offset == allOnes32 {
+	// archive/zip takes a length of 0xffff for a sign of zip64 too.
+	if records == allOnes16 || length == allOnes16 || length == allOnes32 || offset == allOnes32 {
 		if end64, at64, ok := findZip64(r, endAt); ok {
 			endAt = at64
 			records, length = binary.LittleEndian.Uint64(end64[32:]), binary.LittleEndian.Uint64(end64[40:])
+			offset = binary.LittleEndian.Uint64(end64[48:])
 		}
 	}
 	if length > uint64(endAt) {
 		return 0, 0, errNoZip
 	}
-	return endAt - int64(length), records, nil
+	start = endAt - int64(length)
+	if offset != uint64(start) && isEntry(r, offset, size) {
+		// Length and offset lead to two tables. archive/zip, and so go, would read the other one, which
+		// may unpack to more: no honest archive is like that.
+		return 0, 0, errNoZip
+	}
+	return start, records, nil
+}
+
+// isEntry reports whether an entry of a table of contents begins at the offset.
+func isEntry(r io.ReaderAt, offset uint64, size int64) bool {
+	var sig [4]byte
+	if offset > uint64(size) {
+		return false
+	}
+	n, _ := r.ReadAt(sig[:], int64(offset))
+	return n == len(sig) && binary.LittleEndian.Uint32(sig[:]) == directoryEntry
 }
 
 func findZip64(r io.ReaderAt, endAt int64) (record []byte, at int64, ok bool) {

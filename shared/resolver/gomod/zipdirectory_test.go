@@ -3,8 +3,10 @@ package gomod
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -71,9 +73,38 @@ func TestEachZipEntry(t *testing.T) {
 	})
 }
 
+// twoTables is a zip whose end record leads to one table of contents by its length and to another,
+// larger one by its offset, which is the one that archive/zip reads.
+func twoTables(t testing.TB) []byte {
+	t.Helper()
+	table := func(data []byte) (offset, end int) {
+		end = len(data) - endBytes
+		return int(binary.LittleEndian.Uint32(data[end+16:])), end
+	}
+	large := plainZip(t, "", map[string]string{"a": string(make([]byte, 100_000))})
+	small := plainZip(t, "", map[string]string{"b": "x"})
+	largeAt, largeEnd := table(large)
+	smallAt, smallEnd := table(small)
+	data := append(slices.Clone(large[:largeEnd]), 0, 0, 0, 0)
+	data = append(data, small[smallAt:]...)
+	binary.LittleEndian.PutUint32(data[len(data)-(len(small)-smallEnd)+16:], uint32(largeAt))
+	return data
+}
+
+func TestArchiveWithTwoTablesIsRefused(t *testing.T) {
+	want, _, wantErr, gotErr := unpackedBytes(twoTables(t))
+	if wantErr != nil || want != 100_000 {
+		t.Fatalf("archive/zip says %d (%v), want 100000: the archive does not show the case", want, wantErr)
+	}
+	if !errors.Is(gotErr, errNoZip) {
+		t.Errorf("got %v, want errNoZip", gotErr)
+	}
+}
+
 func FuzzZipDirectory(f *testing.F) {
 	f.Add(plainZip(f, "", map[string]string{"m@v1.0.0/go.mod": "module m\n", "m@v1.0.0/m.go": "package m\n"}))
 	f.Add(plainZip(f, "comment", nil))
+	f.Add(twoTables(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, got, wantErr, gotErr := unpackedBytes(data)
 		// What Go can read must be counted in full: an archive must not look smaller to us.
