@@ -105,6 +105,7 @@ func (p *Pipeline) input(w work, src sourceRecord, m manager) resolver.Input {
 		Options: w.req.Packages[m.Name],
 		Flags:   w.req.Flags,
 		Fetcher: p.fetcher,
+		Git:     repositories{p.Git},
 		Log:     w.log,
 	}
 	if !m.NeedsTags {

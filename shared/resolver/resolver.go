@@ -42,8 +42,10 @@ type Input struct {
 	Flags []string
 	// Replacements of the request whose type is one of the descriptor's package types.
 	Replacements []request.Replacement
-	// Fetcher is the only way to the network and into the cache.
+	// Fetcher is the way to files of the network and into the cache.
 	Fetcher Fetcher
+	// Git is the way to repositories that a lockfile names.
+	Git Repositories
 	// Log is the request's own log, which users read.
 	Log *slog.Logger
 	// Reason announces what is being done now ("Fetching the gomod dependencies at the "." directory");
@@ -153,6 +155,25 @@ type Fetcher interface {
 	// Get does one request for metadata (an index page, a .info file) without caching, retried
 	// and bounded as everything else. The status may be any that is not retried.
 	Get(ctx context.Context, url string, header http.Header, maxBytes int64) (Response, error)
+}
+
+// Repositories reads git repositories, with the checks, mirrors and credentials of the request's own
+// source. Implemented by the pipeline.
+type Repositories interface {
+	// Resolve asks the server which commit (40 hex digits) a branch or tag stands for now. Faults:
+	// InvalidRequestData (client) when there is none, RepositoryAccessError.
+	Resolve(ctx context.Context, url, name string) (commit string, err error)
+	// CheckOut writes the tree of a commit below into, which must be empty; links that leave the tree
+	// are left out. Submodules stay empty. Faults as the source step's.
+	CheckOut(ctx context.Context, url, commit string, into *os.Root) (Checkout, error)
+}
+
+// Checkout describes a tree that was written to disk.
+type Checkout struct {
+	// CommitTime is the committer time, UTC.
+	CommitTime time.Time
+	// Removed are links that were left out, because they lead out of the tree.
+	Removed []string
 }
 
 // ReadAtCloser is an open cache file.
