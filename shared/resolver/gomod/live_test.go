@@ -193,6 +193,21 @@ func TestLiveToolchains(t *testing.T) {
 	})
 }
 
+// go1.20 would write a go line into this go.mod; the bundle's is the commit's, and builds.
+func TestLiveGoModWithoutGoLine(t *testing.T) {
+	fetcher, newLive := live(t)
+	s := quote(t, "1.20")
+	s.Repo["go.mod"] = []byte("module ex.org/m\n\nrequire rsc.io/quote v1.5.2\n")
+	res := s.Run(t, newLive(t.TempDir()), fetcher)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	if got := resolvertest.Entries(res.Output.Overlays); got != "" {
+		t.Errorf("the tree is dirty: %s", got)
+	}
+	buildOffline(t, "go", res, []string{"build", "./..."})
+}
+
 func TestLiveDependencyNeedsNewerGo(t *testing.T) {
 	fetcher, newLive := live(t)
 	s, err := resolvertest.Parse([]byte(`

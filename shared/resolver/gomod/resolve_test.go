@@ -310,6 +310,23 @@ func TestOutputIsDeterministic(t *testing.T) {
 	}
 }
 
+func TestGoModIsKept(t *testing.T) {
+	const before = "module ex.org/m\n"
+	root := testTree(t, map[string]string{"sub/go.mod": before})
+	r := &run{in: resolver.Input{Source: root, Log: discard()}}
+	err := r.keepingGoMod(t.Context(), "sub", func() error {
+		return root.WriteFile("sub/go.mod", []byte(before+"\ngo 1.20\n"), 0o644)
+	})
+	got, readErr := root.ReadFile("sub/go.mod")
+	if err != nil || readErr != nil || string(got) != before {
+		t.Errorf("got %q (%v, %v), want %q", got, err, readErr, before)
+	}
+	broken := errors.New("broken")
+	if err := r.keepingGoMod(t.Context(), "sub", func() error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the work's error", err)
+	}
+}
+
 func TestProgress(t *testing.T) {
 	res := mustResolve(t, scenario(t, withX))
 	if len(res.Progress) != 1 || res.Progress[0].Done != 1 || res.Progress[0].Total != 1 || res.Progress[0].Bytes == 0 {

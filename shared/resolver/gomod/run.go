@@ -1,7 +1,9 @@
 package gomod
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -182,10 +184,12 @@ func (r *run) fetch(ctx context.Context, e engine, w workspace, files moduleFile
 		return r.vendor(ctx, e, w, files, mode)
 	}
 	var found []downloaded
-	err = retry(ctx, r.in.Log, func() error {
-		var err error
-		found, err = e.download(ctx, w)
-		return r.fault(err)
+	err = r.keepingGoMod(ctx, files.dir, func() error {
+		return retry(ctx, r.in.Log, func() error {
+			var err error
+			found, err = e.download(ctx, w)
+			return r.fault(err)
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -200,6 +204,33 @@ func (r *run) fetch(ctx context.Context, e engine, w workspace, files moduleFile
 		}
 	}
 	return out, nil
+}
+
+// keepingGoMod undoes what the work does to go.mod: `go mod download` of 1.20 adds a go line, and much
+// with it, where there is none. Nobody asked for that, and the bundle's app/ is the commit's tree.
+func (r *run) keepingGoMod(ctx context.Context, dir string, work func() error) error {
+	name := path.Join(dir, "go.mod")
+	before, err := readFile(r.in.Source, name, MaxGoModBytes)
+	if err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		return err
+	}
+	after, err := readFile(r.in.Source, name, MaxGoModBytes)
+	if err != nil || bytes.Equal(before, after) {
+		return err
+	}
+	r.in.Log.InfoContext(ctx, "go.mod is kept as it is, go would have changed it", "file", name)
+	file, err := r.in.Source.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", name, err)
+	}
+	_, err = file.Write(before)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("restoring %s: %w", name, err)
+	}
+	return nil
 }
 
 // report puts together what is said of the module and its packages.

@@ -30,44 +30,70 @@ type toolchains struct {
 	dir     string // empty: a folder of each request
 
 	mu        sync.Mutex
-	installed tool            // zero: not looked for yet
-	ready     map[string]tool // by release
+	installed tool                     // zero: not looked for yet
+	ready     map[string]tool          // by release
+	fetching  map[string]chan struct{} // by release: holds one token while one is being fetched
 }
 
 type tool struct{ binary, release string }
 
 func newToolchains(command, dir string) *toolchains {
-	return &toolchains{command: command, dir: dir, ready: map[string]tool{}}
+	return &toolchains{command: command, dir: dir, ready: map[string]tool{}, fetching: map[string]chan struct{}{}}
 }
 
 // find returns the absolute path of the go command of a release ("go1.21.0"). wanted is what the
 // repository says, for the error; env is the environment of the run.
 func (t *toolchains) find(ctx context.Context, release, wanted string, f folders, env []string, s settings) (string, error) {
+	installed, err := t.own(ctx, f, env)
+	if err != nil || installed.release == release {
+		return installed.binary, err
+	}
+	// One request fetches a release, those that want the same one wait.
 	t.mu.Lock()
-	defer t.mu.Unlock() // a second one would only wait for go's lock
-	if t.installed.binary == "" {
-		found, err := t.findInstalled(ctx, f, env)
-		if err != nil {
-			return "", err
-		}
-		t.installed = found
+	turn := t.fetching[release]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		t.fetching[release] = turn
 	}
-	if t.installed.release == release {
-		return t.installed.binary, nil
+	t.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
 	}
-	if known, ok := t.ready[release]; ok {
+	t.mu.Lock()
+	known, ok := t.ready[release]
+	t.mu.Unlock()
+	if ok {
 		if _, err := os.Stat(known.binary); err == nil {
 			return known.binary, nil
 		}
 	}
-	found, err := t.fetch(ctx, release, wanted, f, env, s)
+	found, err := t.fetch(ctx, installed, release, wanted, f, env, s)
 	if err != nil {
 		return "", err
 	}
 	if t.dir != "" {
+		t.mu.Lock()
 		t.ready[release] = found
+		t.mu.Unlock()
 	}
 	return found.binary, nil
+}
+
+// own is the installed go command, looked for once.
+func (t *toolchains) own(ctx context.Context, f folders, env []string) (tool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.installed.binary == "" {
+		found, err := t.findInstalled(ctx, f, env)
+		if err != nil {
+			return tool{}, err
+		}
+		t.installed = found
+	}
+	return t.installed, nil
 }
 
 // findInstalled resolves the configured command to the toolchain's own binary: a wrapper of that name
@@ -87,7 +113,7 @@ func (t *toolchains) findInstalled(ctx context.Context, f folders, env []string)
 	return tool{binary: binary, release: release}, err
 }
 
-func (t *toolchains) fetch(ctx context.Context, release, wanted string, f folders, env []string, s settings) (tool, error) {
+func (t *toolchains) fetch(ctx context.Context, installed tool, release, wanted string, f folders, env []string, s settings) (tool, error) {
 	cache := f.modCache + "-toolchain"
 	if t.dir != "" {
 		dir, err := filepath.Abs(t.dir)
@@ -105,13 +131,13 @@ func (t *toolchains) fetch(ctx context.Context, release, wanted string, f folder
 		// A toolchain is code that the repository chose: always verified, by go's default database.
 		env = append(env, "GOSUMDB=")
 	}
-	switcher := goTool{binary: t.installed.binary, env: env}
+	switcher := goTool{binary: installed.binary, env: env}
 	got, err := releaseOf(ctx, switcher, f.home)
 	if err != nil {
 		return tool{}, toolchainFault(err, wanted)
 	}
 	if got != release {
-		return tool{}, fault.ServerFinal(fault.GoModError, "The go command on the worker (%s) cannot switch to %s", t.installed.release, release)
+		return tool{}, fault.ServerFinal(fault.GoModError, "The go command on the worker (%s) cannot switch to %s", installed.release, release)
 	}
 	dir := fmt.Sprintf("%s@v0.0.1-%s.%s-%s", toolchainModule, release, runtime.GOOS, runtime.GOARCH)
 	return tool{binary: filepath.Join(cache, filepath.FromSlash(dir), "bin", "go"), release: release}, nil
