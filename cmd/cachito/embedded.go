@@ -104,6 +104,11 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 		return nil, fmt.Errorf("opening the storage: %w", err)
 	}
 	h.closers = append(h.closers, blobs.Close)
+	if at.lock != "" { // nobody else writes here: what a killed process began can go
+		if err := blobs.RemoveAbandoned(); err != nil {
+			return nil, fmt.Errorf("clearing the storage: %w", err)
+		}
+	}
 	network, err := newFetch(cfg)
 	if err != nil {
 		return nil, err
