@@ -50,7 +50,7 @@ func (b *bench) bundling(ctx context.Context) (err error) {
 	}
 	defer git.Close()
 	repo := git.Init("application")
-	files := map[string]string{"go.mod": mods.goMod, "go.sum": mods.goSum, "main.go": mods.goSrc}
+	files := mods.application(-1)
 	first := repo.Commit(files)
 
 	service, err := clienttest.Start(ctx, b.binary, filepath.Join(b.dir, "data"),
@@ -102,11 +102,21 @@ func (b *bench) bundling(ctx context.Context) (err error) {
 	}
 	b.add("identical second request", fmt.Sprintf("%.2f s", repeat.Seconds()), "< 1 s", repeat < maxRepeat)
 
-	// A new commit with the same lockfile: only bundling is left to do.
+	// A new commit with the same lockfile: what is below deps/ is taken as it is.
+	files["README.md"] = "a change\n"
+	if req, _, err = ask(repo.Commit(files)); err != nil {
+		return err
+	}
+	again, err := between(req, request.ReasonBundle, request.ReasonComplete)
+	if err != nil {
+		return err
+	}
+	b.add("bundling a new commit with the same lockfile", fmt.Sprintf("%.2f s, %.0f MB/s", again.Seconds(), size/1e6/again.Seconds()), "", true)
+
+	// New commits with other lockfiles: every byte is written and hashed, only nothing is fetched.
 	bundling := time.Duration(0)
 	for i := range bundlingRepeats {
-		files["README.md"] = fmt.Sprintf("change %d\n", i)
-		req, _, err := ask(repo.Commit(files))
+		req, _, err := ask(repo.Commit(mods.application(i)))
 		if err != nil {
 			return err
 		}
@@ -116,6 +126,8 @@ func (b *bench) bundling(ctx context.Context) (err error) {
 		}
 		bundling = shorter(bundling, took)
 	}
+	// They have one module less than the first bundle, which is measured below.
+	bundling = bundling * moduleCount / (moduleCount - 1)
 	speed := size / bundling.Seconds()
 
 	sha, err := best(bundlingRepeats, func() *exec.Cmd { return exec.CommandContext(ctx, "sha256sum", bundle.Path) })
@@ -123,7 +135,7 @@ func (b *bench) bundling(ctx context.Context) (err error) {
 		return err
 	}
 	shaSpeed := size / sha.Seconds()
-	b.add("bundling, warm cache, against `sha256sum` of the bundle", fmt.Sprintf("%.0f MB/s, %.0f %% of %.0f MB/s", speed/1e6, 100*speed/shaSpeed, shaSpeed/1e6), ">= 80 %", speed >= minOfSHA256Sum*shaSpeed)
+	b.add("bundling with another lockfile, dependencies cached, against `sha256sum` of the bundle", fmt.Sprintf("%.0f MB/s, %.0f %% of %.0f MB/s", speed/1e6, 100*speed/shaSpeed, shaSpeed/1e6), ">= 80 %", speed >= minOfSHA256Sum*shaSpeed)
 
 	unpacked := filepath.Join(b.dir, "unpacked")
 	if err := os.Mkdir(unpacked, 0o755); err != nil {
@@ -138,7 +150,7 @@ func (b *bench) bundling(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.add("bundling against Python's `tarfile` (upstream's way)", fmt.Sprintf("%.0f times as fast (%.1f s, %.1f s)", py.Seconds()/bundling.Seconds(), bundling.Seconds(), py.Seconds()), ">= 10 times", py.Seconds() >= minOfTarfile*bundling.Seconds())
+	b.add("the same against Python's `tarfile` (upstream's way)", fmt.Sprintf("%.0f times as fast (%.1f s, %.1f s)", py.Seconds()/bundling.Seconds(), bundling.Seconds(), py.Seconds()), ">= 10 times", py.Seconds() >= minOfTarfile*bundling.Seconds())
 	return nil
 }
 

@@ -26,17 +26,34 @@ const (
 
 // modules is a Go module proxy with generated modules.
 type modules struct {
-	http  *http.Server
-	url   string
-	goMod string // of an application that needs all of them
-	goSum string
-	goSrc string
+	http      *http.Server
+	url       string
+	goVersion string
+	names     []string
+	goSum     string // of all of them
+}
+
+// application gives the files of a program that needs all modules but one (-1: all).
+func (m *modules) application(without int) map[string]string {
+	var requires, imports strings.Builder
+	for i, name := range m.names {
+		if i == without {
+			continue
+		}
+		fmt.Fprintf(&requires, "\t%s %s\n", name, moduleVersion)
+		fmt.Fprintf(&imports, "\t_ %q\n", name)
+	}
+	return map[string]string{
+		"go.mod":  fmt.Sprintf("module example.org/application\n\ngo %s\n\nrequire (\n%s)\n", m.goVersion, requires.String()),
+		"go.sum":  m.goSum,
+		"main.go": "// Command application needs everything.\npackage main\n\nimport (\n" + imports.String() + ")\n\nfunc main() {}\n",
+	}
 }
 
 // newModules generates the modules below dir and serves them on loopback.
 func newModules(dir, goVersion string) (*modules, error) {
-	m := &modules{}
-	var requires, sums, imports strings.Builder
+	m := &modules{goVersion: goVersion}
+	var sums strings.Builder
 	for i := range moduleCount {
 		name := fmt.Sprintf("example.org/dependency%02d", i)
 		goMod := fmt.Sprintf("module %s\n\ngo 1.21\n", name)
@@ -76,13 +93,10 @@ func newModules(dir, goVersion string) (*modules, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&requires, "\t%s %s\n", name, moduleVersion)
+		m.names = append(m.names, name)
 		fmt.Fprintf(&sums, "%s %s %s\n%s %s/go.mod %s\n", name, moduleVersion, zipSum, name, moduleVersion, modSum)
-		fmt.Fprintf(&imports, "\t_ %q\n", name)
 	}
-	m.goMod = fmt.Sprintf("module example.org/application\n\ngo %s\n\nrequire (\n%s)\n", goVersion, requires.String())
 	m.goSum = sums.String()
-	m.goSrc = "// Command application needs everything.\npackage main\n\nimport (\n" + imports.String() + ")\n\nfunc main() {}\n"
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -42,8 +41,6 @@ Examples:
   cachito fetch . --dirty --json -o /tmp/bundle.tar.gz
   CACHITO_NETRC=~/.netrc cachito fetch https://git.example/private/repo main`
 }
-
-var commitHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
 // Run makes the bundle.
 func (c fetchCmd) Run(ctx context.Context, stdout io.Writer) (err error) {
