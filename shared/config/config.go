@@ -49,8 +49,6 @@ type Config struct {
 
 	Lifetime       time.Duration // of complete and in_progress requests
 	LifetimeFailed time.Duration
-	// DefaultVariables are environment variables per package manager, by name.
-	DefaultVariables map[string]map[string]Variable
 
 	DataDir string
 	Listen  string
@@ -89,12 +87,6 @@ type Config struct {
 
 	LogLevel  slog.Level
 	LogFormat string
-}
-
-// Variable is a default environment variable: kind "path" (relative to the bundle) or "literal".
-type Variable struct {
-	Value string `json:"value"`
-	Kind  string `json:"kind"`
 }
 
 // Mirror sends every URL that begins with Prefix to Target instead. Of several that fit the longest

@@ -259,27 +259,3 @@ func mirrors(dst *[]Mirror, v string) error {
 	sort.Slice(*dst, func(i, j int) bool { return (*dst)[i].Prefix < (*dst)[j].Prefix })
 	return nil
 }
-
-func variables(dst *map[string]map[string]Variable, v string) error {
-	refused := errors.New(`JSON such as {"gomod": {"NAME": {"value": "x", "kind": "literal"}}}; kind is literal or path`)
-	var parsed map[string]map[string]Variable
-	if err := json.Unmarshal([]byte(v), &parsed); err != nil {
-		return refused
-	}
-	for manager, vars := range parsed {
-		for name, variable := range vars {
-			if manager == "" || name == "" || (variable.Kind != "literal" && variable.Kind != "path") {
-				return refused
-			}
-		}
-	}
-	if own := parsed["gomod"]; own != nil {
-		for _, name := range []string{"GOCACHE", "GOPATH"} {
-			if _, ok := own[name]; ok {
-				return fmt.Errorf("no %s for gomod: the resolver sets it", name)
-			}
-		}
-	}
-	*dst = parsed
-	return nil
-}

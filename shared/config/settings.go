@@ -158,11 +158,6 @@ var settings = []setting{
 			return oneOf(&c.Download, v, DownloadAuto, DownloadRedirect, DownloadStream)
 		},
 	},
-	{
-		"CACHITO_DEFAULT_ENVIRONMENT_VARIABLES", groupAPI, `{"gomod": {"GOSUMDB": {"value": "off", "kind": "literal"}}}`,
-		"Environment variables that requests get, per package manager (JSON). Those that a package manager sets itself cannot be changed.",
-		func(c *Config, v string) error { return variables(&c.DefaultVariables, v) },
-	},
 
 	{
 		"CACHITO_MIRRORS", groupNetwork, "",
