@@ -49,6 +49,36 @@ func peakMemory(pid int) (float64, error) {
 	return 0, errors.New("/proc/PID/status has no VmHWM")
 }
 
+// memoryEvery is how often a process that ends by itself is looked at. Its peak only grows, so no more
+// than what came in the last moment is missed.
+const memoryEvery = 10 * time.Millisecond
+
+// outputAndMemory is output with the process's own peak memory. The kernel's resource usage of a child
+// would not do: it includes the largest of the child's children, such as the go command.
+func outputAndMemory(c *exec.Cmd) (printed string, memory float64, err error) {
+	var stdout, stderr strings.Builder
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Start(); err != nil {
+		return "", 0, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return "", 0, fmt.Errorf("%s: %w\n%s", strings.Join(c.Args, " "), err, stderr.String())
+			}
+			return stdout.String(), memory, nil
+		case <-time.After(memoryEvery):
+			// Fails in the moment when the process is gone.
+			if now, err := peakMemory(c.Process.Pid); err == nil {
+				memory = max(memory, now)
+			}
+		}
+	}
+}
+
 // installedGo is the running go command's version: 1.26.0.
 func installedGo(ctx context.Context) (string, error) {
 	out, err := output(exec.CommandContext(ctx, "go", "env", "GOVERSION"))

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/client/clienttest"
@@ -78,7 +77,7 @@ func (b *bench) ours(ctx context.Context, name, url, ref, host string) (cost, er
 	cache := filepath.Join(b.dir, "cache-"+filepath.Base(name))
 	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "CACHITO_ALLOW_HOSTS="+host)
 	started := time.Now()
-	printed, err := output(c)
+	printed, memory, err := outputAndMemory(c)
 	took := time.Since(started)
 	if err != nil {
 		return cost{}, err
@@ -90,11 +89,6 @@ func (b *bench) ours(ctx context.Context, name, url, ref, host string) (cost, er
 	}
 	if err := json.Unmarshal([]byte(printed), &result); err != nil {
 		return cost{}, fmt.Errorf("cachito fetch --json: %w", err)
-	}
-	memory := 0.0
-	// The kernel's figure for this one process, in KiB on Linux. Its children (go, git) have their own.
-	if usage, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		memory = float64(usage.Maxrss) * 1024
 	}
 	return cost{took, memory, result.Bundle.Size}, os.RemoveAll(cache)
 }
