@@ -241,8 +241,8 @@ var settings = []setting{
 		func(c *Config, v string) error { return text(&c.Go, v) },
 	},
 	{
-		"CACHITO_GOPROXY", groupGo, "https://proxy.golang.org",
-		"Go module proxy.",
+		"CACHITO_GOPROXY", groupGo, "https://proxy.golang.org,direct",
+		"Go module proxies, in the form of GOPROXY. `direct` makes tagged versions of modules that no proxy has from their git repositories, with the mirrors and credentials of sources.",
 		func(c *Config, v string) error { return text(&c.GoProxy, v) },
 	},
 	{

@@ -44,6 +44,7 @@ type moduleProxy struct {
 	sumDB     sumDB
 	budget    *unpackBudget
 	onZip     func(bytes int64)
+	direct    *direct
 
 	base   string // "http://127.0.0.1:port/token", without trailing slash
 	server *http.Server
@@ -58,14 +59,14 @@ type moduleProxy struct {
 
 // startProxy listens on a free port of loopback. The path begins with a random token, so that other
 // users of the machine cannot use the proxy (or its credentials).
-func startProxy(ctx context.Context, fetcher resolver.Fetcher, upstreams []upstream, db sumDB, budget *unpackBudget, onZip func(int64)) (*moduleProxy, error) {
+func startProxy(ctx context.Context, fetcher resolver.Fetcher, upstreams []upstream, db sumDB, budget *unpackBudget, onZip func(int64), own *direct) (*moduleProxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("starting the module proxy: %w", err)
 	}
 	token := rand.Text()
 	p := &moduleProxy{
-		ctx: ctx, fetcher: fetcher, upstreams: upstreams, sumDB: db, budget: budget, onZip: onZip,
+		ctx: ctx, fetcher: fetcher, upstreams: upstreams, sumDB: db, budget: budget, onZip: onZip, direct: own,
 		base:     "http://" + listener.Addr().String() + "/" + token,
 		done:     make(chan struct{}),
 		files:    map[string]resolver.File{},
@@ -170,7 +171,7 @@ func (p *moduleProxy) file(name string) (resolver.File, error) {
 				err = p.checkZip(name, f)
 			}
 			return f, err
-		})
+		}, func() (resolver.File, error) { return p.direct.file(name) })
 		p.record(name, err)
 		if err != nil {
 			return nil, err
@@ -216,7 +217,7 @@ func (p *moduleProxy) known(name string) (resolver.File, bool) {
 // changes; that of a pseudo-version follows from its name.
 func (p *moduleProxy) answer(name, kind string) ([]byte, error) {
 	if kind != ".info" {
-		return p.get(name, MaxListBytes)
+		return p.get(name, MaxListBytes, nil)
 	}
 	got, err, _ := p.flight.Do(name, func() (any, error) {
 		p.mu.Lock()
@@ -227,7 +228,7 @@ func (p *moduleProxy) answer(name, kind string) ([]byte, error) {
 		}
 		body = pseudoInfo(name)
 		if body == nil {
-			raw, err := p.get(name, MaxInfoBytes)
+			raw, err := p.get(name, MaxInfoBytes, func() ([]byte, error) { return p.direct.answer(name) })
 			if err != nil {
 				return nil, err
 			}
@@ -281,8 +282,8 @@ func pseudoInfo(name string) []byte {
 	return versionInfo{Version: v, Time: at}.encode()
 }
 
-func (p *moduleProxy) get(name string, limit int64) ([]byte, error) {
-	body, err := ask(p.upstreams, name, func(url string) ([]byte, error) { return p.getURL(url, limit) })
+func (p *moduleProxy) get(name string, limit int64, own func() ([]byte, error)) ([]byte, error) {
+	body, err := ask(p.upstreams, name, func(url string) ([]byte, error) { return p.getURL(url, limit) }, own)
 	p.record(name, err)
 	return body, err
 }
@@ -312,7 +313,7 @@ func (p *moduleProxy) serveSumDB(w http.ResponseWriter, name, db string) {
 	if request == "supported" {
 		return // 200: otherwise go would go there itself
 	}
-	body, err := p.get(name, MaxSumDBBytes)
+	body, err := p.get(name, MaxSumDBBytes, nil)
 	var failed *upstreamError
 	if errors.As(err, &failed) && failed.status != 0 {
 		direct := used.url + "/" + request

@@ -25,8 +25,9 @@ func TestParseProxies(t *testing.T) {
 		{"comma and pipe", "https://a.example,https://b.example|https://c.example", []upstream{
 			{base: "https://a.example"}, {base: "https://b.example", anyError: true}, {base: "https://c.example"},
 		}, false},
-		{"direct ends it", "https://a.example,direct,https://b.example", []upstream{{base: "https://a.example"}}, false},
-		{"direct alone", "direct", nil, true},
+		{"direct ends it", "https://a.example,direct,https://b.example", []upstream{{base: "https://a.example"}, {}}, false},
+		{"direct alone", "direct", []upstream{{}}, false},
+		{"off ends it", "https://a.example,off,https://b.example", []upstream{{base: "https://a.example"}}, false},
 		{"nothing", "", nil, true},
 		{"files", "file:///tmp", nil, true},
 	}
@@ -48,7 +49,7 @@ func testProxy(t *testing.T, list string, hosts map[string]http.Handler) (*modul
 		t.Fatal(err)
 	}
 	fetcher := resolvertest.NewFetcher(t, hosts)
-	p, err := startProxy(t.Context(), fetcher, upstreams, parseSumDB("sum.example+abc+key"), &unpackBudget{}, nil)
+	p, err := startProxy(t.Context(), fetcher, upstreams, parseSumDB("sum.example+abc+key"), &unpackBudget{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

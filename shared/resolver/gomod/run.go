@@ -60,7 +60,7 @@ func (g *goModules) newRun(ctx context.Context, in resolver.Input, paths []strin
 	if r.before, err = takeSnapshot(in.Source, paths); err != nil {
 		return nil, err
 	}
-	r.proxy, err = startProxy(ctx, in.Fetcher, g.settings.proxies, g.settings.sumDB, &unpackBudget{}, r.progress.fetched)
+	r.proxy, err = startProxy(ctx, in.Fetcher, g.settings.proxies, g.settings.sumDB, &unpackBudget{}, r.progress.fetched, newDirect(ctx, in, scratch))
 	return r, err
 }
 

@@ -13,13 +13,13 @@ import (
 
 // upstream is one configured module proxy.
 type upstream struct {
-	base string // without trailing slash
+	base string // without trailing slash; empty: direct, from version control
 	// anyError: after any error the next proxy is asked ("|" in GOPROXY), not only after "not found".
 	anyError bool
 }
 
-// parseProxies reads a list in the form of GOPROXY. "direct" and "off" end the list: nothing is ever
-// fetched from version control.
+// parseProxies reads a list in the form of GOPROXY. "direct" and "off" end the list; direct is an upstream
+// without a URL (see direct).
 func parseProxies(list string) ([]upstream, error) {
 	var out []upstream
 	for list != "" {
@@ -33,7 +33,11 @@ func parseProxies(list string) ([]upstream, error) {
 		switch entry {
 		case "":
 			continue
-		case "direct", "off":
+		case "direct":
+			out = append(out, upstream{})
+			list = ""
+			continue
+		case "off":
 			list = ""
 			continue
 		}
@@ -111,14 +115,22 @@ func newUpstreamError(rawURL string, err error) *upstreamError {
 	return out
 }
 
-// ask tries the proxies in order, by the rules of GOPROXY.
-func ask[T any](proxies []upstream, path string, get func(url string) (T, error)) (T, error) {
+// ask tries the proxies in order, by the rules of GOPROXY. own is asked where the list says direct; nil:
+// there is nothing that way.
+func ask[T any](proxies []upstream, path string, get func(url string) (T, error), own func() (T, error)) (T, error) {
 	var (
 		none T
 		last *upstreamError
 	)
 	for _, p := range proxies {
 		u := p.base + "/" + path
+		if p.base == "" {
+			u = "direct: " + describePath(path)
+			if own == nil {
+				continue
+			}
+			get = func(string) (T, error) { return own() }
+		}
 		got, err := get(u)
 		if err == nil {
 			return got, nil
