@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		SourceMaxEntries:        1_000_000,
 		SourceTimeout:           30 * time.Minute,
 		Go:                      "go",
-		GoProxy:                 "https://proxy.golang.org",
+		GoProxy:                 "https://proxy.golang.org,direct",
 		GoSumDB:                 "sum.golang.org",
 		GomodIgnoreMissingGomod: true,
 		LogFormat:               "auto",
