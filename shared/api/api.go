@@ -8,9 +8,11 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -41,9 +43,19 @@ type Config struct {
 	IdentityHeader string
 	// PublicURL begins every link: scheme, host and prefix; empty: as the client addressed us.
 	PublicURL string
-	// Download is "stream" (default), "redirect" or "auto" (inline up to InlineBytes).
+	// TrustForwarded builds links from X-Forwarded-Proto, -Host and -Prefix, which a proxy sets; only
+	// without PublicURL.
+	TrustForwarded bool
+	// Download is DownloadStream (the default), DownloadRedirect or DownloadAuto.
 	Download string
 }
+
+// How downloads are answered, where the storage has URLs of its own.
+const (
+	DownloadStream   = "stream"
+	DownloadRedirect = "redirect"
+	DownloadAuto     = "auto" // the bundle itself up to InlineBytes, else a redirect
+)
 
 // InlineBytes is up to which size Download "auto" answers with the bundle itself: Lambda's answers are
 // limited to 6 MB, base64 included.
@@ -73,16 +85,16 @@ type server struct {
 	Deps
 	rules       packages.Rules
 	names       []string // of all managers
+	orders      request.Rules
 	routes      []route
 	httpMetrics *httpMetrics
-	post        *schema // body of POST /requests
-	patch       *schema
-	files       *schema
+	description description
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming the setting.
 func New(c Config, d Deps) (http.Handler, error) {
-	s := &server{Config: c, Deps: d, rules: packages.Rules{}}
+	s := &server{Config: c, Deps: d, rules: packages.Rules{}, httpMetrics: newHTTPMetrics()}
+	s.orders = request.Rules{Enabled: c.PackageManagers, Defaults: c.DefaultPackageManagers, Exclusive: c.MutuallyExclusive}
 	if s.MaxPerPage <= 0 {
 		s.MaxPerPage = 100
 	}
@@ -91,30 +103,39 @@ func New(c Config, d Deps) (http.Handler, error) {
 	}
 	for _, m := range d.Managers {
 		s.names = append(s.names, m.Name)
+		s.orders.Managers = append(s.orders.Managers, orderRule(m))
 		for _, r := range m.Types {
 			s.rules[r.Type] = r
 		}
 	}
+	switch c.Download {
+	case "", DownloadStream, DownloadRedirect, DownloadAuto:
+	default:
+		return nil, fmt.Errorf("download mode %q is not known", c.Download)
+	}
 	if len(c.DefaultPackageManagers) == 0 {
-		return nil, errors.New(`The configuration "CACHITO_DEFAULT_PACKAGE_MANAGERS" must be set`) //nolint:staticcheck // upstream's text
+		return nil, errors.New(`The configuration "CACHITO_DEFAULT_PACKAGE_MANAGERS" must be set`)
 	}
 	for _, list := range [][]string{c.PackageManagers, c.DefaultPackageManagers} {
 		for _, name := range list {
 			if !slices.Contains(s.names, name) {
-				return nil, errors.New("package manager " + name + " is not known")
+				return nil, fmt.Errorf("package manager %q is not known; there are %s", name, strings.Join(s.names, ", "))
 			}
 		}
 	}
-	s.post, s.patch, s.files = postSchema(d.Managers), patchSchema(), configFilesSchema()
 	s.routes = s.table()
-	return s.middleware(http.HandlerFunc(s.serve)), nil
+	var err error
+	if s.description, err = describe(s.orders.Managers); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-func (s *server) manager(name string) resolver.Descriptor {
-	for _, m := range s.Managers {
-		if m.Name == name {
-			return m
-		}
+// orderRule is what an order may say about a package manager.
+func orderRule(d resolver.Descriptor) request.Manager {
+	m := request.Manager{Name: d.Name, WholeTree: d.NeedsSubmodules, RefusesReplacements: d.RefusesReplacements}
+	for _, o := range d.Options {
+		m.Options = append(m.Options, request.Option(o))
 	}
-	return resolver.Descriptor{}
+	return m
 }

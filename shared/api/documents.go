@@ -1,8 +1,6 @@
 package api
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,10 +34,9 @@ func (c *call) packages() error {
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, map[string]any{
-		"packages": listOf(data.Packages), "dependencies": listOf(packages.MergeDependencies(data.Packages)),
+	return c.write(http.StatusOK, object{
+		"packages": listOf(data.Packages, itself), "dependencies": listOf(packages.MergeDependencies(data.Packages), itself),
 	})
-	return nil
 }
 
 // contentManifest answers GET /requests/{id}/content-manifest.
@@ -65,7 +62,7 @@ type documentWriter func(w io.Writer, requests []packages.Context, rules package
 // maxDocumentRequests bounds how many requests one document is made of.
 const maxDocumentRequests = 1000
 
-func requestsParams() []param { return []param{{name: "requests", schema: text()}} }
+func requestsParams() []param { return []param{{name: "requests", schema: request.Text()}} }
 
 func (c *call) documents(write documentWriter) error {
 	ids, err := requestIDs(c.query.text("requests"))
@@ -147,19 +144,5 @@ func (c *call) document(list []request.Request, write documentWriter) error {
 		}
 		contexts = append(contexts, packages.Context{Repo: req.Repo, Ref: req.Ref, Packages: data.Packages})
 	}
-	var b bytes.Buffer
-	if err := write(&b, contexts, c.rules); err != nil {
-		return err
-	}
-	c.send("application/json", http.StatusOK, ascii(b.String()))
-	return nil
-}
-
-// packagesOf is the packages data for documents: none where there is none (any more).
-func (c *call) packagesOf(ctx context.Context, req request.Request) (packages.Data, error) {
-	data, err := c.packagesData(ctx, req)
-	if errors.Is(err, blob.ErrNotFound) {
-		return packages.Data{}, nil
-	}
-	return data, err
+	return c.stream("application/json", http.StatusOK, func(w io.Writer) error { return write(w, contexts, c.rules) })
 }

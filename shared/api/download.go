@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -16,6 +18,9 @@ import (
 
 // presignTTL is how long a redirect's URL works: long enough to begin a slow client's download.
 const presignTTL = time.Hour
+
+// maxChecksumBytes bounds the object that holds a bundle's checksum in hex.
+const maxChecksumBytes = 128
 
 // download answers GET /requests/{id}/download with the bundle, or with a redirect to it.
 func (c *call) download() error {
@@ -28,15 +33,16 @@ func (c *call) download() error {
 		return badRequest(`The request must be in the "complete" state before downloading the archive`)
 	}
 	if req.Bundle == nil {
-		return errInternal
+		return fmt.Errorf("request %d is complete and has no bundle", req.ID)
 	}
 	o, err := c.Blobs.Open(ctx, req.Bundle.Key)
 	if err != nil {
 		return fmt.Errorf("bundle of request %d: %w", req.ID, err)
 	}
 	defer o.Close()
-	stored, err := c.Blobs.Get(ctx, req.Bundle.Key+".sha256", 128)
-	if err == nil && string(stored) != req.Bundle.SHA256 || o.Info().Size != req.Bundle.Size {
+	stored, err := c.Blobs.Get(ctx, req.Bundle.Key+".sha256", maxChecksumBytes)
+	if err == nil && strings.TrimSpace(string(stored)) != req.Bundle.SHA256 || o.Info().Size != req.Bundle.Size {
+		c.log.ErrorContext(ctx, "bundle differs from its record", "cachito_request_id", req.ID, "size", o.Info().Size, "want_size", req.Bundle.Size)
 		return &httpError{http.StatusInternalServerError, fmt.Sprintf("Checksum of bundle archive %d.tar.gz has changed.", req.ID)}
 	}
 	if err != nil && !errors.Is(err, blob.ErrNotFound) {
@@ -49,7 +55,8 @@ func (c *call) download() error {
 	h := c.w.Header()
 	disposition := fmt.Sprintf("attachment; filename=cachito-%d.tar.gz", req.ID)
 	h.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(sum))
-	if c.Download == "redirect" || c.Download == "auto" && req.Bundle.Size > InlineBytes {
+	// A URL is signed for one method: HEAD is answered here, which needs no body.
+	if c.r.Method != http.MethodHead && c.redirects(req.Bundle.Size) {
 		url, err := c.Blobs.PresignGet(ctx, req.Bundle.Key, presignTTL, map[string]string{
 			"response-content-type": "application/gzip", "response-content-disposition": disposition,
 		})
@@ -66,30 +73,41 @@ func (c *call) download() error {
 	h.Set("Content-Disposition", disposition)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", `"`+req.Bundle.SHA256+`"`)
-	http.ServeContent(&rangeError{c.w, c}, c.r, "", req.Updated.Truncate(time.Second), io.NewSectionReader(o, 0, o.Info().Size))
+	http.ServeContent(&rangeError{ResponseWriter: c.w}, c.r, "", req.Updated.Truncate(time.Second), io.NewSectionReader(o, 0, o.Info().Size))
 	return nil
 }
 
-// rangeError replaces net/http's plain text of a range that cannot be served.
+func (c *call) redirects(size int64) bool {
+	return c.Config.Download == DownloadRedirect || c.Config.Download == DownloadAuto && size > InlineBytes
+}
+
+// rangeError replaces net/http's plain text about a range that cannot be served.
 type rangeError struct {
 	http.ResponseWriter
-	c *call
+	replaced bool
 }
 
 func (w *rangeError) WriteHeader(status int) {
-	if status == http.StatusRequestedRangeNotSatisfiable {
-		w.Header().Set("Content-Type", "application/json")
+	if status != http.StatusRequestedRangeNotSatisfiable {
+		w.ResponseWriter.WriteHeader(status)
+		return
 	}
+	const text = `{"error": "The server cannot provide the requested range."}` + "\n"
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Header().Del("Content-Disposition")
+	w.Header().Del("Digest")
 	w.ResponseWriter.WriteHeader(status)
-	if status == http.StatusRequestedRangeNotSatisfiable {
-		io.WriteString(w.ResponseWriter, `{"error": "The server cannot provide the requested range."}`+"\n")
-		w.ResponseWriter = silent{w.ResponseWriter}
-	}
+	w.replaced = true
+	io.WriteString(w.ResponseWriter, text) // a client that goes away is no error of ours
 }
 
-type silent struct{ http.ResponseWriter }
-
-func (silent) Write(p []byte) (int, error) { return len(p), nil }
+func (w *rangeError) Write(p []byte) (int, error) {
+	if w.replaced {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
 
 // logs answers GET /requests/{id}/logs with the log as far as it is written.
 func (c *call) logs() error {
@@ -120,6 +138,11 @@ func (c *call) logs() error {
 		c.w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	io.Copy(c.w, log) // a client that goes away is no error of ours
+	if _, err := io.Copy(c.w, log); err != nil {
+		if ctx := c.r.Context(); ctx.Err() == nil {
+			c.log.WarnContext(ctx, "log broken off", "cachito_request_id", req.ID, "error", err)
+		}
+		c.cut()
+	}
 	return nil
 }

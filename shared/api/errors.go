@@ -1,10 +1,9 @@
 package api
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -51,27 +50,27 @@ func (c *call) fail(err error) {
 		answer     *httpError
 		problem    *problemError
 		dates      *dateError
+		invalid    *request.InvalidError
 		noPURL     *purl.Error
 		transition *request.TransitionError
 		f          *fault.Error
-		tooLarge   *http.MaxBytesError
 	)
 	switch {
 	case errors.As(err, &problem):
-		c.writeAs("application/problem+json", problem.status, map[string]any{
+		c.sendError("application/problem+json", problem.status, object{
 			"detail": problem.detail, "status": problem.status, "title": problem.title, "type": "about:blank", "error": problem.detail,
 		})
 		return
 	case errors.As(err, &dates):
-		list := map[string]string{}
+		list := object{}
 		for _, p := range dates.params {
 			list[p] = "invalid date format"
 		}
-		c.write(http.StatusBadRequest, map[string]any{"errors": list})
+		c.sendError("application/json", http.StatusBadRequest, object{"errors": list})
 		return
 	case errors.As(err, &answer):
-	case errors.As(err, &tooLarge):
-		answer = &httpError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The request body is larger than %d bytes", tooLarge.Limit)}
+	case errors.As(err, &invalid):
+		answer = &httpError{http.StatusBadRequest, invalid.Text}
 	case errors.As(err, &noPURL):
 		answer = &httpError{http.StatusNotImplemented, noPURL.Message}
 	case errors.As(err, &transition):
@@ -84,84 +83,23 @@ func (c *call) fail(err error) {
 		answer = &httpError{http.StatusBadRequest, f.Message}
 	default:
 		answer = errInternal
-		if c.r.Context().Err() == nil {
-			c.Log.ErrorContext(c.r.Context(), "call failed", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+		if c.r.Context().Err() == nil { // else the client went away, and nobody reads this
+			c.log.ErrorContext(c.r.Context(), "call failed", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
 		}
 	}
-	c.write(answer.status, map[string]string{"error": answer.text})
+	c.sendError("application/json", answer.status, object{"error": answer.text})
 }
 
-// write answers with JSON: keys sorted, ASCII only, a newline at the end.
-func (c *call) write(status int, v any) { c.writeAs("application/json", status, v) }
-
-// compressFrom is the size from which an answer is compressed for a client that accepts it.
-const compressFrom = 4 << 10
-
-func (c *call) writeAs(contentType string, status int, v any) {
-	raw, err := marshal(v)
+func (c *call) sendError(contentType string, status int, v object) {
+	err := c.stream(contentType, status, func(w io.Writer) error {
+		if err := writeValue(w, v); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "\n")
+		return err
+	})
 	if err != nil {
-		c.Log.ErrorContext(c.r.Context(), "answer not encoded", "error", err)
-		status, raw = errInternal.status, []byte(`{"error": "`+errInternal.text+`"}`+"\n")
+		c.log.ErrorContext(c.r.Context(), "error not told", "error", err)
+		c.w.WriteHeader(http.StatusInternalServerError)
 	}
-	c.send(contentType, status, raw)
-}
-
-func (c *call) send(contentType string, status int, raw []byte) {
-	h := c.w.Header()
-	h.Set("Content-Type", contentType)
-	h.Add("Vary", "Accept-Encoding")
-	if len(raw) < compressFrom || !acceptsGzip(c.r) {
-		h.Set("Content-Length", fmt.Sprint(len(raw)))
-		c.w.WriteHeader(status)
-		if c.r.Method != http.MethodHead {
-			c.w.Write(raw)
-		}
-		return
-	}
-	h.Set("Content-Encoding", "gzip")
-	c.w.WriteHeader(status)
-	if c.r.Method == http.MethodHead {
-		return
-	}
-	z, _ := gzip.NewWriterLevel(c.w, gzip.BestSpeed)
-	z.Write(raw)
-	z.Close()
-}
-
-func acceptsGzip(r *http.Request) bool {
-	for _, item := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
-		name, params, _ := strings.Cut(strings.TrimSpace(item), ";")
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			return strings.ReplaceAll(params, " ", "") != "q=0"
-		}
-	}
-	return false
-}
-
-// marshal encodes v with everything outside ASCII escaped.
-func marshal(v any) ([]byte, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return ascii(b.String()), nil
-}
-
-// ascii escapes the characters of JSON text that are not ASCII.
-func ascii(text string) []byte {
-	out := make([]byte, 0, len(text))
-	for _, r := range text {
-		switch {
-		case r < 0x80:
-			out = append(out, byte(r))
-		case r < 0x10000:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		default:
-			r -= 0x10000
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		}
-	}
-	return out
 }

@@ -19,7 +19,7 @@ func metricsParams(summary bool) []param {
 	}
 	if !summary {
 		list = append(list,
-			param{name: "error_origin", schema: &schema{kind: "string", enum: originNames}}, param{name: "error_type", schema: text()},
+			param{name: "error_origin", schema: &request.Schema{Type: "string", Enum: request.Origins}}, param{name: "error_type", schema: request.Text()},
 			param{name: "page", kind: countParam}, param{name: "per_page", kind: countParam})
 	}
 	return list
@@ -43,21 +43,19 @@ func (c *call) metrics() error {
 	if err != nil {
 		return pageError(err)
 	}
-	items := make([]map[string]any, 0, len(list.Metrics))
-	for _, m := range list.Metrics {
-		items = append(items, map[string]any{
+	items := listOf(list.Metrics, func(m store.Metric) any {
+		return object{
 			"id": m.ID, "final_state": m.FinalState, "final_state_reason": m.FinalStateReason, "finished": timestamp(m.Finished),
 			"duration": seconds(m.Duration.Seconds()), "time_in_queue": seconds(m.TimeInQueue.Seconds()),
-		})
-	}
+		}
+	})
 	extras := ""
 	for _, name := range []string{"finished_from", "finished_to", "error_origin", "error_type"} {
 		if v := c.query.text(name); v != "" {
 			extras += "&" + name + "=" + url.QueryEscape(v)
 		}
 	}
-	c.write(http.StatusOK, map[string]any{"items": items, "meta": c.meta("/request-metrics", p, list.Total, extras)})
-	return nil
+	return c.write(http.StatusOK, object{"items": items, "meta": c.meta("/request-metrics", p, list.Total, extras)})
 }
 
 // seconds is a number that always shows as one with a fraction, as upstream's do.
@@ -85,13 +83,12 @@ func (c *call) metricsSummary() error {
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, map[string]any{
+	return c.write(http.StatusOK, object{
 		"duration_avg": secondsOrNull(sum.DurationAvg), "duration_50": secondsOrNull(sum.Duration50), "duration_95": secondsOrNull(sum.Duration95),
 		"time_in_queue_avg": secondsOrNull(sum.TimeInQueueAvg), "time_in_queue_95": secondsOrNull(sum.TimeInQueue95),
 		"client_errors": sum.ClientErrors, "server_errors": sum.ServerErrors,
 		"total": sum.Total, "complete": sum.Complete, "failed": sum.Failed,
 	})
-	return nil
 }
 
 func pageError(err error) error {
@@ -119,8 +116,12 @@ func (c *call) prometheus() error {
 	if err := reg.Register(durations{counts}); err != nil {
 		return err
 	}
+	w := c.w
+	if c.r.Method == http.MethodHead {
+		w = withoutBody{w}
+	}
 	gatherers := prometheus.Gatherers{reg, c.httpMetrics.registry}
-	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(c.w, c.r)
+	promhttp.HandlerFor(gatherers, promhttp.HandlerOpts{}).ServeHTTP(w, c.r)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -12,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// httpMetrics counts what this process served.
+// httpMetrics counts what this process served, under upstream's names. Its label host is left out: that is
+// what clients say they called.
 type httpMetrics struct {
 	registry *prometheus.Registry
 	total    *prometheus.CounterVec
@@ -59,45 +61,59 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// middleware gives every call an id, a log line, a place in the metrics, and a net under panics.
-func (s *server) middleware(next http.Handler) http.Handler {
-	s.httpMetrics = newHTTPMetrics()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		started := time.Now()
-		id := newRequestID()
-		out := &statusWriter{ResponseWriter: w}
-		h := out.Header()
-		h.Set("X-Request-Id", id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel value of panic
-					panic(p)
-				}
-				s.Log.ErrorContext(r.Context(), "panic", "http_request_id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				if out.status == 0 {
-					(&call{server: s, w: out, r: r}).write(errInternal.status, map[string]string{"error": errInternal.text})
-				}
+// ServeHTTP gives every call an id, a log line, a place in the metrics, and a net under panics.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	id := newRequestID()
+	out := &statusWriter{ResponseWriter: w}
+	c := &call{server: s, w: out, r: r, log: s.Log.With("http_request_id", id)}
+	out.Header().Set("X-Request-Id", id)
+	out.Header().Set("X-Content-Type-Options", "nosniff")
+	defer func() {
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a sentinel value of panic
+			c.log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if out.status == 0 {
+				c.fail(errInternal)
+				p = nil
 			}
-			elapsed := time.Since(started)
-			status := strconv.Itoa(out.status)
-			s.httpMetrics.total.WithLabelValues(r.Method, status).Inc()
-			s.httpMetrics.duration.WithLabelValues(s.endpoint(r.URL.Path), r.Method, status).Observe(elapsed.Seconds())
-			s.Log.DebugContext(r.Context(), "call", "http_request_id", id, "method", r.Method, "path", r.URL.Path,
-				"status", out.status, "bytes", out.bytes, "elapsed_ms", elapsed.Milliseconds())
-		}()
-		next.ServeHTTP(out, r)
-	})
+		}
+		c.done(out, time.Since(started))
+		if p != nil {
+			c.cut()
+		}
+	}()
+	if err := c.run(); err != nil {
+		c.fail(err)
+	}
 }
 
-// endpoint is the route of a path, so that ids do not become labels.
-func (s *server) endpoint(path string) string {
-	for _, rt := range s.routes {
-		if _, ok := match(rt.path, path); ok {
-			return rt.path
-		}
+// done records an answered call: those that change something in the log, reads only when it is asked for
+// everything.
+func (c *call) done(out *statusWriter, elapsed time.Duration) {
+	method := c.r.Method
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodOptions, http.MethodPut, http.MethodDelete:
+	default:
+		method = "other" // clients must not be able to make labels
 	}
-	return "none"
+	status := strconv.Itoa(out.status)
+	c.httpMetrics.total.WithLabelValues(method, status).Inc()
+	c.httpMetrics.duration.WithLabelValues(c.endpoint(), method, status).Observe(elapsed.Seconds())
+	level := slog.LevelDebug
+	if method == http.MethodPost || method == http.MethodPatch {
+		level = slog.LevelInfo
+	}
+	c.log.Log(c.r.Context(), level, "call", "method", c.r.Method, "path", c.r.URL.Path, "status", out.status,
+		"bytes", out.bytes, "elapsed_ms", elapsed.Milliseconds(), "user", c.user)
+}
+
+// endpoint is the route of the call, so that ids do not become labels.
+func (c *call) endpoint() string {
+	if c.route == nil {
+		return "none"
+	}
+	return c.route.path
 }
 
 func newRequestID() string {

@@ -6,10 +6,12 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/pyrepr"
+	"github.com/cachito-serverless/cachito/shared/request"
 )
 
 // param is a declared query parameter.
@@ -17,8 +19,8 @@ type param struct {
 	name     string
 	kind     paramKind
 	required bool
-	schema   *schema // of texts
-	many     bool    // may be repeated, every value counts
+	schema   *request.Schema // of texts
+	many     bool            // may be repeated, every value counts
 }
 
 type paramKind int
@@ -55,6 +57,41 @@ func (q query) count(name string, otherwise int) int {
 }
 
 func (q query) bool(name string) bool { return strings.EqualFold(q.values.Get(name), "true") }
+
+// parseQuery reads a query string as forgiving as upstream's framework: what is no escape stays as it is, and
+// bytes that are not UTF-8 become U+FFFD.
+func parseQuery(raw string) url.Values {
+	values := url.Values{}
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name = unescape(name)
+		values[name] = append(values[name], unescape(value))
+	}
+	return values
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			b.WriteByte(' ')
+		case s[i] == '%' && i+2 < len(s):
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+			b.WriteByte('%')
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}
 
 // checkQuery checks a query string: unknown parameters, then each declared one in order.
 func checkQuery(values url.Values, params []param) (query, error) {
@@ -125,13 +162,13 @@ func (p param) check(v string) error {
 		}
 		return nil
 	}
-	return p.schema.check(v)
+	return p.schema.Check(v)
 }
 
 // checkFirst checks the value that is used when another one was validated. A state has words of its own.
 func (p param) checkFirst(v string) error {
-	if p.name == "state" && v != "" && !slices.Contains(stateNames, v) {
-		sorted := slices.Clone(stateNames)
+	if p.name == "state" && v != "" && !slices.Contains(request.States, v) {
+		sorted := slices.Clone(request.States)
 		slices.Sort(sorted)
 		return badRequest("%s is not a valid request state. Valid states are: %s", v, strings.Join(sorted, ", "))
 	}
@@ -158,7 +195,8 @@ var (
 	datePattern = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}|\d{8})$`)
 	timePattern = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?(Z|[+-]\d{2}(?::?\d{2})?)?$`)
 	// oddPattern are forms of ISO 8601 that are recognised, and refused with a text of their own.
-	oddPattern = regexp.MustCompile(`^(\d{4}-?W\d{2}(-?[1-7])?|\d{4}-?\d{2}-?\d{2})([T ]\d{2}(:?\d{2}(:?\d{2}([.,]\d+)?)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$`)
+	oddPattern = regexp.MustCompile(`^(?:(\d{4})|(\d{4}-\d{2})|\d{4}-?W(\d{2})(?:-?[1-7])?|(\d{4}-?\d{2}-?\d{2}))` +
+		`(?:[T ](\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,]\d+)?)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$`)
 )
 
 // parseDate reads the forms that are accepted; without an offset it is UTC.
@@ -194,23 +232,26 @@ func parseDate(v string) (date, bool) {
 	return date{t.UTC(), false}, true
 }
 
-// isISO reports whether v is some form of ISO 8601 and possible.
+// isISO reports whether v is some form of ISO 8601, and possible.
 func isISO(v string) bool {
-	if _, ok := parseDate(v); ok {
-		return true
+	if datePattern.MatchString(v) || timePattern.MatchString(v) {
+		_, ok := parseDate(v)
+		return ok
 	}
-	if !oddPattern.MatchString(v) || datePattern.MatchString(v) || timePattern.MatchString(v) {
-		return false // those forms are parsed above: the date is impossible
+	m := oddPattern.FindStringSubmatch(v)
+	if m == nil {
+		return false
 	}
-	digits := strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, v[:min(len(v), 10)])
-	if strings.Contains(v, "W") {
-		return true
+	year, month, week, day := m[1], m[2], m[3], m[4]
+	var err error
+	switch {
+	case year != "":
+	case month != "":
+		_, err = time.Parse("2006-01", month)
+	case week != "":
+		return "01" <= week && week <= "53" && m[5] <= "23" && m[6] <= "59" && m[7] <= "59"
+	default:
+		_, err = time.Parse("20060102", strings.ReplaceAll(day, "-", ""))
 	}
-	_, err := time.Parse("20060102", digits[:8])
-	return err == nil
+	return err == nil && m[5] <= "23" && m[6] <= "59" && m[7] <= "59"
 }

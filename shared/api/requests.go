@@ -8,20 +8,21 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
 )
 
 func (s *server) listParams() []param {
 	return []param{
 		{name: "page", kind: countParam}, {name: "per_page", kind: countParam},
-		{name: "state", schema: &schema{kind: "string", enum: stateNames}},
+		{name: "state", schema: &request.Schema{Type: "string", Enum: request.States}},
 		{name: "verbose", kind: boolParam},
-		{name: "repo", schema: &schema{kind: "string", maxLength: maxRepo}},
-		{name: "ref", schema: refSchema()},
-		{name: "pkg_manager", schema: &schema{kind: "string", enum: s.names}, many: true},
+		{name: "repo", schema: &request.Schema{Type: "string", MaxLength: request.MaxRepoLength}},
+		{name: "ref", schema: request.RefSchema()},
+		{name: "pkg_manager", schema: &request.Schema{Type: "string", Enum: s.names}, many: true},
 		{name: "created_from", kind: dateParam}, {name: "created_to", kind: dateParam},
-		{name: "error_origin", schema: &schema{kind: "string", enum: originNames}},
-		{name: "error_type", schema: text()},
+		{name: "error_origin", schema: &request.Schema{Type: "string", Enum: request.Origins}},
+		{name: "error_type", schema: request.Text()},
 	}
 }
 
@@ -32,7 +33,7 @@ func (c *call) list() error {
 		Repo: c.query.text("repo"), Ref: c.query.text("ref"),
 		ErrorOrigin: c.query.text("error_origin"), ErrorType: c.query.text("error_type"),
 	}
-	f.State = stateOf(c.query.text("state"))
+	f.State = request.State(c.query.text("state"))
 	for _, name := range c.query.values["pkg_manager"] {
 		if name == "" {
 			continue
@@ -57,18 +58,13 @@ func (c *call) list() error {
 	if err != nil {
 		return pageError(err)
 	}
-	items := make([]map[string]any, 0, len(list.Requests))
-	for _, req := range list.Requests {
-		item := c.brief(req)
+	items := listOf(list.Requests, func(req request.Request) any {
 		if verbose {
-			if item, err = c.verbose(ctx, req); err != nil {
-				return err
-			}
+			return c.verbose(ctx, req)
 		}
-		items = append(items, item)
-	}
-	c.write(http.StatusOK, map[string]any{"items": items, "meta": c.meta("/requests", p, list.Total, c.listExtras(verbose))})
-	return nil
+		return c.brief(req)
+	})
+	return c.write(http.StatusOK, object{"items": items, "meta": c.meta("/requests", p, list.Total, c.listExtras(verbose))})
 }
 
 // page reads page and per_page; the latter is silently bounded.
@@ -101,12 +97,12 @@ func (c *call) listExtras(verbose bool) string {
 }
 
 // meta is what a list tells about its pages.
-func (c *call) meta(path string, p store.Page, total int64, extras string) map[string]any {
+func (c *call) meta(path string, p store.Page, total int64, extras string) object {
 	pages := (total + int64(p.PerPage) - 1) / int64(p.PerPage)
 	link := func(page int64) string {
 		return c.base() + path + "?page=" + strconv.FormatInt(page, 10) + "&per_page=" + strconv.Itoa(p.PerPage) + extras
 	}
-	meta := map[string]any{
+	meta := object{
 		"first": link(1), "last": link(pages), "next": nil, "previous": nil,
 		"page": p.Number, "pages": pages, "per_page": p.PerPage, "total": total,
 	}
@@ -125,20 +121,15 @@ func (c *call) get() error {
 	if err != nil {
 		return err
 	}
-	out, err := c.verbose(c.r.Context(), req)
-	if err != nil {
-		return err
-	}
-	c.write(http.StatusOK, out)
-	return nil
+	return c.write(http.StatusOK, c.verbose(c.r.Context(), req))
 }
 
 var repoNamePattern = regexp.MustCompile(`^.*\/[\w.-]+\n?$`)
 
 func latestParams() []param {
 	return []param{
-		{name: "repo_name", required: true, schema: &schema{kind: "string", minLength: 3, maxLength: 200, pattern: repoNamePattern}},
-		{name: "ref", required: true, schema: refSchema()},
+		{name: "repo_name", required: true, schema: &request.Schema{Type: "string", MinLength: 3, MaxLength: 200, Pattern: repoNamePattern}},
+		{name: "ref", required: true, schema: request.RefSchema()},
 	}
 }
 
@@ -148,8 +139,7 @@ func (c *call) latest() error {
 	if err != nil {
 		return err
 	}
-	c.write(http.StatusOK, c.brief(req))
-	return nil
+	return c.write(http.StatusOK, c.brief(req))
 }
 
 // environmentVariables answers GET /requests/{id}/environment-variables.
@@ -158,12 +148,11 @@ func (c *call) environmentVariables() error {
 	if err != nil {
 		return err
 	}
-	if req.EnvironmentVariables == nil {
-		c.write(http.StatusOK, map[string]any{})
-		return nil
+	list := object{}
+	for name, v := range req.EnvironmentVariables {
+		list[name] = object{"value": v.Value, "kind": v.Kind}
 	}
-	c.write(http.StatusOK, req.EnvironmentVariables)
-	return nil
+	return c.write(http.StatusOK, list)
 }
 
 // progress answers GET /requests/{id}/progress, which upstream does not have: how far each step is.
@@ -172,12 +161,11 @@ func (c *call) progress() error {
 	if err != nil {
 		return err
 	}
-	steps := map[string]any{}
+	steps := object{}
 	for name, s := range req.Steps {
-		steps[name] = map[string]any{"state": s.State, "done": s.Progress.Done, "total": s.Progress.Total, "bytes": s.Progress.Bytes}
+		steps[name] = object{"state": s.State, "done": s.Progress.Done, "total": s.Progress.Total, "bytes": s.Progress.Bytes}
 	}
-	c.write(http.StatusOK, map[string]any{
+	return c.write(http.StatusOK, object{
 		"state": req.State, "state_reason": req.StateReason, "updated": timestamp(req.Updated), "steps": steps,
 	})
-	return nil
 }

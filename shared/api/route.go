@@ -1,9 +1,9 @@
 package api
 
 import (
+	"log/slog"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -17,7 +17,7 @@ const Base = "/api/v1"
 type route struct {
 	method string
 	path   string // "{id}" stands for a request's id
-	body   *schema
+	body   *body
 	// params are the declared query parameters; nil: the route declares none and ignores the query.
 	params []param
 	// strict routes declare no parameter but refuse unknown ones.
@@ -37,20 +37,24 @@ type call struct {
 	query query
 	body  any    // decoded, order kept
 	user  string // identity of the caller, "" for none
+	log   *slog.Logger
 }
 
 func (s *server) table() []route {
 	get, post, patch := http.MethodGet, http.MethodPost, http.MethodPatch
+	order := &body{s.orders.OrderSchema(), MaxBodyBytes}
+	report := &body{request.ReportSchema(), MaxBodyBytes}
+	files := &body{request.ConfigFilesSchema(), MaxConfigFilesBytes}
 	return []route{
 		{method: get, path: Base + "/status", handle: (*call).status},
 		{method: get, path: Base + "/status/short", handle: (*call).statusShort},
 		{method: get, path: Base + "/requests", params: s.listParams(), handle: (*call).list},
-		{method: post, path: Base + "/requests", body: s.post, login: true, handle: (*call).create},
+		{method: post, path: Base + "/requests", body: order, login: true, handle: (*call).create},
 		{method: get, path: Base + "/requests/latest", params: latestParams(), handle: (*call).latest},
 		{method: get, path: Base + "/requests/{id}", strict: true, handle: (*call).get},
-		{method: patch, path: Base + "/requests/{id}", strict: true, body: s.patch, login: true, worker: true, handle: (*call).update},
+		{method: patch, path: Base + "/requests/{id}", strict: true, body: report, login: true, worker: true, handle: (*call).update},
 		{method: get, path: Base + "/requests/{id}/configuration-files", strict: true, handle: (*call).configFiles},
-		{method: post, path: Base + "/requests/{id}/configuration-files", strict: true, body: s.files, login: true, worker: true, handle: (*call).addConfigFiles},
+		{method: post, path: Base + "/requests/{id}/configuration-files", strict: true, body: files, login: true, worker: true, handle: (*call).addConfigFiles},
 		{method: get, path: Base + "/requests/{id}/content-manifest", strict: true, handle: (*call).contentManifest},
 		{method: get, path: Base + "/requests/{id}/environment-variables", strict: true, handle: (*call).environmentVariables},
 		{method: get, path: Base + "/requests/{id}/download", strict: true, handle: (*call).download},
@@ -61,20 +65,17 @@ func (s *server) table() []route {
 		{method: get, path: Base + "/sbom", params: requestsParams(), handle: (*call).sbom},
 		{method: get, path: Base + "/request-metrics", params: metricsParams(false), handle: (*call).metrics},
 		{method: get, path: Base + "/request-metrics/summary", params: metricsParams(true), handle: (*call).metricsSummary},
+		{method: get, path: Base + "/openapi.json", handle: (*call).openAPIJSON},
+		{method: get, path: Base + "/openapi.yaml", handle: (*call).openAPIYAML},
+		{method: get, path: "/", handle: (*call).startPage},
+		{method: get, path: "/static/api_v1.yaml", handle: (*call).openAPIYAML},
 		{method: get, path: "/healthcheck", handle: (*call).healthcheck},
 		{method: get, path: "/metrics", handle: (*call).prometheus},
 	}
 }
 
-// serve finds the route and does its checks in the order that clients can see: path, method, body, query,
+// run finds the route and does its checks in the order that clients can see: path, method, body, query,
 // login, worker.
-func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	c := &call{server: s, w: w, r: r}
-	if err := c.run(); err != nil {
-		c.fail(err)
-	}
-}
-
 func (c *call) run() error {
 	method := c.r.Method
 	if method == http.MethodHead {
@@ -104,12 +105,8 @@ func (c *call) run() error {
 		}
 	}
 	if c.route.params != nil || c.route.strict {
-		values, err := url.ParseQuery(c.r.URL.RawQuery)
-		if err != nil {
-			// A part that cannot be decoded is no parameter that any route declares.
-			return badRequest("The query string is not valid: %v", err)
-		}
-		if c.query, err = checkQuery(values, c.route.params); err != nil {
+		var err error
+		if c.query, err = checkQuery(parseQuery(c.r.URL.RawQuery), c.route.params); err != nil {
 			return err
 		}
 	}
@@ -168,33 +165,32 @@ func parseID(digits string) int64 {
 	return id
 }
 
-// identity tells who calls: a name given by a trusted proxy, else the subject of a verified client
-// certificate.
-func (c *call) identity() string {
-	if c.Identify != nil {
-		return c.Identify(c.r)
-	}
-	if c.IdentityHeader != "" {
-		if name := c.r.Header.Get(c.IdentityHeader); name != "" {
-			return name
-		}
-	}
-	if t := c.r.TLS; t != nil && len(t.VerifiedChains) > 0 {
-		return t.VerifiedChains[0][0].Subject.String()
-	}
-	return ""
-}
-
 // base is what every link begins with.
 func (c *call) base() string {
 	if c.PublicURL != "" {
 		return strings.TrimRight(c.PublicURL, "/") + Base
 	}
-	scheme := "http"
+	scheme, host, prefix := "http", c.r.Host, ""
 	if c.r.TLS != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + c.r.Host + Base
+	if c.TrustForwarded {
+		h := c.r.Header
+		if v := firstOf(h.Get("X-Forwarded-Proto")); v == "http" || v == "https" {
+			scheme = v
+		}
+		if v := firstOf(h.Get("X-Forwarded-Host")); v != "" {
+			host = v
+		}
+		prefix = strings.TrimRight(firstOf(h.Get("X-Forwarded-Prefix")), "/")
+	}
+	return scheme + "://" + host + prefix + Base
+}
+
+// firstOf is the first value of a header that every proxy on the way adds to: the outermost one's.
+func firstOf(list string) string {
+	first, _, _ := strings.Cut(list, ",")
+	return strings.TrimSpace(first)
 }
 
 // load finds the request that the path names.

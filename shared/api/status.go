@@ -42,14 +42,14 @@ func (s *server) health(ctx context.Context) Health {
 // status answers GET /status: 200 even when everything is down.
 func (c *call) status() error {
 	h := c.health(c.r.Context())
-	entry := func(name, reason string) map[string]any {
-		e := map[string]any{"name": name, "ok": reason == ""}
+	entry := func(name, reason string) object {
+		e := object{"name": name, "ok": reason == ""}
 		if reason != "" {
 			e["reason"] = reason
 		}
 		return e
 	}
-	services, workers := []any{}, []any{}
+	services, workers := []object{}, []object{}
 	all := slices.ContainsFunc(h.Workers, func(w Worker) bool { return w.Reason == "" })
 	can := map[string]bool{}
 	for _, name := range c.PackageManagers {
@@ -74,8 +74,7 @@ func (c *call) status() error {
 	for name := range can {
 		can[name] = can[name] && all
 	}
-	c.write(http.StatusOK, map[string]any{"can_process": can, "services": services, "workers": workers})
-	return nil
+	return c.write(http.StatusOK, object{"can_process": can, "services": services, "workers": workers})
 }
 
 // statusShort answers GET /status/short: the first thing that does not work.
@@ -92,11 +91,9 @@ func (c *call) statusShort() error {
 		reason = "no workers are available"
 	}
 	if reason != "" {
-		c.write(http.StatusServiceUnavailable, map[string]any{"ok": false, "reason": reason})
-		return nil
+		return c.write(http.StatusServiceUnavailable, object{"ok": false, "reason": reason})
 	}
-	c.write(http.StatusOK, map[string]any{"ok": true})
-	return nil
+	return c.write(http.StatusOK, object{"ok": true})
 }
 
 // healthcheck answers GET /healthcheck after one cheap read of the database.

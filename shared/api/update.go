@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -32,11 +34,10 @@ func (c *call) update() error {
 	if u.State == request.StateStale && c.Expire != nil {
 		// Whatever goes wrong with the tidying, the state has changed; a repeated PATCH tries again.
 		if err := c.Expire(ctx, before); err != nil {
-			c.Log.ErrorContext(ctx, "stale request not tidied up", "cachito_request_id", c.id, "error", err)
+			c.log.ErrorContext(ctx, "stale request not tidied up", "cachito_request_id", c.id, "error", err)
 		}
 	}
-	c.write(http.StatusOK, "")
-	return nil
+	return c.write(http.StatusOK, "")
 }
 
 func updateOf(body pyrepr.Object) (store.Update, error) {
@@ -90,20 +91,19 @@ func (c *call) configFiles() error {
 	if err != nil {
 		return err
 	}
-	list := make([]map[string]string, 0, len(files))
-	for _, f := range files {
-		content, err := c.Blobs.Get(ctx, f.Key, MaxConfigFileBytes)
-		if err != nil {
-			return err
-		}
-		list = append(list, map[string]string{"content": string(content), "path": f.Path, "type": "base64"})
-	}
-	c.write(http.StatusOK, list)
-	return nil
+	contents := listOf(files, func(f request.ConfigFile) any {
+		content := streamed(func(w io.Writer) error {
+			o, err := c.Blobs.Open(ctx, f.Key)
+			if err != nil {
+				return fmt.Errorf("configuration file %s of request %d: %w", f.Path, c.id, err)
+			}
+			defer o.Close()
+			return writeText(w, o)
+		})
+		return object{"content": content, "path": f.Path, "type": "base64"}
+	})
+	return c.write(http.StatusOK, contents)
 }
-
-// MaxConfigFileBytes bounds one configuration file, in base64: a rewritten lockfile of 100 MB.
-const MaxConfigFileBytes = 140 << 20
 
 // addConfigFiles answers POST /requests/{id}/configuration-files. Contents are kept as they were sent.
 func (c *call) addConfigFiles() error {

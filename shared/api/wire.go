@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -28,7 +30,8 @@ func textOrNull(s string) any {
 	return s
 }
 
-func listOf[T any](list []T) []T {
+// array is a list that is [] rather than null when it is empty.
+func array[T any](list []T) []T {
 	if list == nil {
 		return []T{}
 	}
@@ -36,15 +39,15 @@ func listOf[T any](list []T) []T {
 }
 
 // brief is a request as lists show it.
-func (c *call) brief(req request.Request) map[string]any {
+func (c *call) brief(req request.Request) object {
 	env := map[string]string{}
 	for name, v := range req.EnvironmentVariables {
 		env[name] = v.Value
 	}
-	out := map[string]any{
+	out := object{
 		"id": req.ID, "created": timestamp(req.Created), "repo": req.Repo, "ref": req.Ref,
-		"pkg_managers": listOf(req.PackageManagers), "user": textOrNull(req.User), "submitted_by": textOrNull(req.SubmittedBy),
-		"environment_variables": env, "flags": listOf(req.Flags),
+		"pkg_managers": array(req.PackageManagers), "user": textOrNull(req.User), "submitted_by": textOrNull(req.SubmittedBy),
+		"environment_variables": env, "flags": array(req.Flags),
 		"packages": req.PackagesCount, "dependencies": req.DependenciesCount,
 		"state": req.State, "state_reason": req.StateReason, "updated": timestamp(req.Updated),
 	}
@@ -54,37 +57,45 @@ func (c *call) brief(req request.Request) map[string]any {
 	return out
 }
 
-// verbose is a request with its history, packages and dependencies, as GET of one shows it.
-func (c *call) verbose(ctx context.Context, req request.Request) (map[string]any, error) {
+// verbose is a request with its history, packages and dependencies, as GET of one shows it. The packages
+// are read when it is written.
+func (c *call) verbose(ctx context.Context, req request.Request) object {
 	out := c.brief(req)
 	base := fmt.Sprintf("%s/requests/%d", c.base(), req.ID)
-	for key, path := range map[string]string{
-		"configuration_files": "configuration-files", "content_manifest": "content-manifest", "environment_variables_info": "environment-variables",
-	} {
-		out[key] = base + "/" + path
-	}
+	out["configuration_files"] = base + "/configuration-files"
+	out["content_manifest"] = base + "/content-manifest"
+	out["environment_variables_info"] = base + "/environment-variables"
 	if c.LogsEnabled {
-		out["logs"] = map[string]string{"url": base + "/logs"}
+		out["logs"] = object{"url": base + "/logs"}
 	}
-	history := []map[string]any{}
-	for _, h := range req.History {
-		history = append(history, map[string]any{"state": h.State, "state_reason": h.Reason, "updated": timestamp(h.At)})
-	}
-	out["state_history"] = history
-	var data packages.Data
-	if req.State == request.StateComplete {
-		var err error
-		if data, err = c.packagesData(ctx, req); err != nil && !errors.Is(err, blob.ErrNotFound) {
-			return nil, err
+	out["state_history"] = listOf(req.History, func(h request.StateChange) any {
+		return object{"state": h.State, "state_reason": h.Reason, "updated": timestamp(h.At)}
+	})
+	read := sync.OnceValues(func() (packages.Data, error) {
+		if req.State != request.StateComplete {
+			return packages.Data{}, nil
 		}
-	}
-	deps := packages.MergeDependencies(data.Packages)
-	withReplaces(deps)
-	for _, p := range data.Packages {
-		withReplaces(p.Dependencies)
-	}
-	out["packages"], out["dependencies"] = listOf(data.Packages), listOf(deps)
-	return out, nil
+		data, err := c.packagesOf(ctx, req)
+		for _, p := range data.Packages {
+			withReplaces(p.Dependencies)
+		}
+		return data, err
+	})
+	out["packages"] = streamed(func(w io.Writer) error {
+		data, err := read()
+		if err != nil {
+			return err
+		}
+		return listOf(data.Packages, itself)(w)
+	})
+	out["dependencies"] = streamed(func(w io.Writer) error {
+		data, err := read()
+		if err != nil {
+			return err
+		}
+		return listOf(packages.MergeDependencies(data.Packages), itself)(w)
+	})
+	return out
 }
 
 // withReplaces shows the key replaces where the data has none.
@@ -92,6 +103,15 @@ func withReplaces(list []packages.Dependency) {
 	for i := range list {
 		list[i].HasReplaces = true
 	}
+}
+
+// packagesOf is the packages data where its absence (not there yet, or not any more) means none.
+func (c *call) packagesOf(ctx context.Context, req request.Request) (packages.Data, error) {
+	data, err := c.packagesData(ctx, req)
+	if errors.Is(err, blob.ErrNotFound) {
+		return packages.Data{}, nil
+	}
+	return data, err
 }
 
 // packagesData reads what the resolvers found. blob.ErrNotFound when there is nothing (any more).
@@ -104,5 +124,9 @@ func (c *call) packagesData(ctx context.Context, req request.Request) (packages.
 		return packages.Data{}, err
 	}
 	defer o.Close()
-	return packages.Decode(o)
+	data, err := packages.Decode(o)
+	if err != nil {
+		return packages.Data{}, fmt.Errorf("packages data of request %d: %w", req.ID, err)
+	}
+	return data, nil
 }
