@@ -61,11 +61,10 @@ var missing = []struct {
 	{"cannot find module providing package", fault.InvalidRepoStructure},
 	{"but does not contain package", fault.InvalidRepoStructure},
 	{"ambiguous import", fault.InvalidRepoStructure},
-	{"(replaced by ", fault.InvalidRepoStructure},
+	{"(replaced by .", fault.InvalidRepoStructure},
 	{"replacement directory", fault.InvalidRepoStructure},
 	{"cannot load module", fault.InvalidRepoStructure},
 	{"matched no module dependencies", fault.InvalidRepoStructure},
-	{"no such file or directory", fault.InvalidRepoStructure},
 }
 
 // fault turns what a go command said into a fault. Faults, other errors and nil are passed on.
@@ -138,7 +137,7 @@ func (r *run) told(output string) string {
 		{r.source, "."},
 		{r.folders.modCache, "$GOMODCACHE"},
 		{filepath.Dir(r.folders.home), "$SCRATCH"},
-		{r.settings.toolDir, "$TOOLS"},
+		{r.toolchains.dir, "$TOOLS"},
 	} {
 		if dir.path != "" {
 			output = strings.ReplaceAll(output, dir.path, dir.name)

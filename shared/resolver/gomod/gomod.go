@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -83,6 +84,11 @@ func parseSettings(s resolver.Settings) (settings, error) {
 		out.goCommand = "go"
 	}
 	var err error
+	if out.toolDir != "" {
+		if out.toolDir, err = filepath.Abs(out.toolDir); err != nil {
+			return settings{}, fmt.Errorf("finding the folder for Go toolchains: %w", err)
+		}
+	}
 	if out.proxies, err = parseProxies(s.Values["goproxy"]); err != nil {
 		return settings{}, err
 	}

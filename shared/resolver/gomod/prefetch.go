@@ -1,24 +1,18 @@
 package gomod
 
-import (
-	"context"
-	"sync"
-
-	"golang.org/x/mod/module"
-)
+import "golang.org/x/mod/module"
 
 // prefetchWorkers is how many modules are fetched at a time. go itself asks for one per processor,
-// which leaves a fast network idle.
+// which leaves a network idle whose answers take their time. Measured once each on two busy processors
+// with 50 ms an answer: caddy's 169 modules in 37.4 s with prefetching, 40.5 s without.
 const prefetchWorkers = 24
 
-// prefetch fetches the modules into the proxy ahead of go, side by side, until all are there or ctx
-// ends. Failures are kept quiet: go asks again, and says what it needed the file for. The returned
-// function waits for the end.
-func (p *moduleProxy) prefetch(ctx context.Context, modules []module.Version) (wait func()) {
+// prefetch begins to fetch the modules into the proxy ahead of go, side by side; close ends it.
+// Failures are kept quiet: go asks again, and says what it needed the file for.
+func (p *moduleProxy) prefetch(modules []module.Version) {
 	queue := make(chan module.Version)
-	var wg sync.WaitGroup
 	for range min(prefetchWorkers, len(modules)) {
-		wg.Go(func() {
+		p.ahead.Go(func() {
 			for m := range queue {
 				if name := proxyPath(m, ".zip"); name != "" {
 					p.answer(proxyPath(m, ".info"), ".info")
@@ -28,15 +22,14 @@ func (p *moduleProxy) prefetch(ctx context.Context, modules []module.Version) (w
 			}
 		})
 	}
-	wg.Go(func() {
+	p.ahead.Go(func() {
 		defer close(queue)
 		for _, m := range modules {
 			select {
 			case queue <- m:
-			case <-ctx.Done():
+			case <-p.ctx.Done():
 				return
 			}
 		}
 	})
-	return wg.Wait
 }

@@ -38,7 +38,8 @@ const (
 //
 // Protocol: https://go.dev/ref/mod#goproxy-protocol
 type moduleProxy struct {
-	ctx       context.Context
+	ctx       context.Context // of everything that is fetched; ends with close
+	stop      context.CancelFunc
 	fetcher   resolver.Fetcher
 	upstreams []upstream
 	sumDB     sumDB
@@ -49,6 +50,7 @@ type moduleProxy struct {
 	base   string // "http://127.0.0.1:port/token", without trailing slash
 	server *http.Server
 	done   chan struct{}
+	ahead  sync.WaitGroup // prefetching
 	flight singleflight.Group
 
 	mu       sync.Mutex
@@ -65,8 +67,9 @@ func startProxy(ctx context.Context, fetcher resolver.Fetcher, upstreams []upstr
 		return nil, fmt.Errorf("starting the module proxy: %w", err)
 	}
 	token := rand.Text()
+	ctx, stop := context.WithCancel(ctx)
 	p := &moduleProxy{
-		ctx: ctx, fetcher: fetcher, upstreams: upstreams, sumDB: db, budget: budget, onZip: onZip, direct: own,
+		ctx: ctx, stop: stop, fetcher: fetcher, upstreams: upstreams, sumDB: db, budget: budget, onZip: onZip, direct: own,
 		base:     "http://" + listener.Addr().String() + "/" + token,
 		done:     make(chan struct{}),
 		files:    map[string]resolver.File{},
@@ -84,9 +87,12 @@ func startProxy(ctx context.Context, fetcher resolver.Fetcher, upstreams []upstr
 	return p, nil
 }
 
+// close ends the server and the prefetching, and waits until nothing uses the Fetcher any more.
 func (p *moduleProxy) close() {
+	p.stop()
 	p.server.Close()
 	<-p.done
+	p.ahead.Wait()
 }
 
 func (p *moduleProxy) serve(w http.ResponseWriter, r *http.Request) {
@@ -353,16 +359,18 @@ func (p *moduleProxy) record(name string, err error) {
 	}
 }
 
-// failure finds the recorded failure of a URL of ours that the text names.
+// failure finds the recorded failure of the first URL of ours that the text names; nil if there is none.
 func (p *moduleProxy) failure(text string) *upstreamError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var found *upstreamError
+	first := len(text)
 	for name, failed := range p.failures {
-		if strings.Contains(text, p.base+"/"+name+":") {
-			return failed
+		if at := strings.Index(text, p.base+"/"+name+":"); at >= 0 && at < first {
+			found, first = failed, at
 		}
 	}
-	return nil
+	return found
 }
 
 // original replaces our loopback URLs in a text by those of the proxies that were asked.

@@ -57,7 +57,8 @@ func (g *goModules) newRun(ctx context.Context, in resolver.Input, paths []strin
 	if err := os.WriteFile(filepath.Join(telemetry, "mode"), []byte("off\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("preparing the scratch folder: %w", err)
 	}
-	if r.before, err = takeSnapshot(in.Source, paths); err != nil {
+	r.vendoring = r.hasFlag(flagVendor) || r.hasFlag(flagVendorCheck)
+	if r.before, err = takeSnapshot(in.Source, paths, r.vendoring); err != nil {
 		return nil, err
 	}
 	r.proxy, err = startProxy(ctx, in.Fetcher, g.settings.proxies, g.settings.sumDB, &unpackBudget{}, r.progress.fetched, newDirect(ctx, in, scratch))
@@ -158,6 +159,16 @@ func (r *run) applyReplacements(ctx context.Context, e engine, w workspace, dir 
 	if len(r.replacements) == 0 && !r.hasFlag(flagForceTidy) {
 		return nil
 	}
+	if len(r.replacements) > 0 {
+		// The request may have named a directory.
+		changed, err := readModuleFiles(r.in.Source, dir)
+		if err == nil {
+			err = changed.checkLocal(r.in.Source)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if err := e.tidy(ctx, w); err != nil {
 		return r.fault(err)
 	}
@@ -174,13 +185,9 @@ func (r *run) fetch(ctx context.Context, e engine, w workspace, files moduleFile
 	}
 	wanted := now.prefetchable(mode.vendor)
 	r.progress.expect(len(wanted))
-	ctxPrefetch, stop := context.WithCancel(ctx)
-	wait := r.proxy.prefetch(ctxPrefetch, wanted)
-	defer wait()
-	defer stop()
+	r.proxy.prefetch(wanted)
 
 	if mode.vendor {
-		r.vendoring = true
 		return r.vendor(ctx, e, w, files, mode)
 	}
 	var found []downloaded

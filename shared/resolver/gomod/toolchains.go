@@ -27,7 +27,7 @@ const (
 // folder that all requests and processes share (go's own locks guard it). Safe for concurrent use.
 type toolchains struct {
 	command string
-	dir     string // empty: a folder of each request
+	dir     string // absolute; empty: a folder of each request
 
 	mu        sync.Mutex
 	installed tool                     // zero: not looked for yet
@@ -116,11 +116,7 @@ func (t *toolchains) findInstalled(ctx context.Context, f folders, env []string)
 func (t *toolchains) fetch(ctx context.Context, installed tool, release, wanted string, f folders, env []string, s settings) (tool, error) {
 	cache := f.modCache + "-toolchain"
 	if t.dir != "" {
-		dir, err := filepath.Abs(t.dir)
-		if err != nil {
-			return tool{}, err
-		}
-		cache = filepath.Join(dir, "mod")
+		cache = filepath.Join(t.dir, "mod")
 	}
 	if err := os.MkdirAll(cache, 0o777); err != nil {
 		return tool{}, fault.Server(fault.GoModError, "The folder for Go toolchains cannot be used").Because(err)

@@ -28,7 +28,9 @@ const (
 // and everything in vendor folders.
 type snapshot struct {
 	files map[string]fileState
-	// modulesTxt is the content of each vendor/modules.txt.
+	// vendored are the directories that have a vendor folder (even an empty one), modulesTxt the
+	// content of each vendor/modules.txt.
+	vendored   map[string]bool
 	modulesTxt map[string]string
 }
 
@@ -40,17 +42,24 @@ type fileState struct {
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{files: map[string]fileState{}, modulesTxt: map[string]string{}}
+	return &snapshot{files: map[string]fileState{}, vendored: map[string]bool{}, modulesTxt: map[string]string{}}
 }
 
-// takeSnapshot looks at the directories and everything above them, where a workspace may be.
-func takeSnapshot(source *os.Root, dirs []string) (*snapshot, error) {
+// takeSnapshot looks at the directories and everything above them, where a workspace may be. What is
+// in vendor folders is looked at only when vendoring: nothing else changes it.
+func takeSnapshot(source *os.Root, dirs []string, vendoring bool) (*snapshot, error) {
 	s := newSnapshot()
 	for _, dir := range withParents(dirs) {
 		for _, name := range []string{"go.mod", "go.sum", "go.work", "go.work.sum"} {
 			if err := s.addFile(source, path.Join(dir, name)); err != nil {
 				return nil, err
 			}
+		}
+		if info, err := source.Lstat(path.Join(dir, "vendor")); err == nil && info.IsDir() {
+			s.vendored[dir] = true
+		}
+		if !vendoring {
+			continue
 		}
 		if err := s.addTree(source, path.Join(dir, "vendor")); err != nil {
 			return nil, err
@@ -159,7 +168,7 @@ func (r *run) overlays(ctx context.Context) ([]resolver.Entry, error) {
 	for _, f := range r.found {
 		dirs = append(dirs, f.dir)
 	}
-	after, err := takeSnapshot(r.in.Source, dirs)
+	after, err := takeSnapshot(r.in.Source, dirs, r.vendoring)
 	if err != nil {
 		return nil, err
 	}

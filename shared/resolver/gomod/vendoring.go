@@ -32,13 +32,9 @@ func chooseVendorMode(vendor, check, exists bool) (vendoring, mayChange bool) {
 
 func (r *run) vendorMode(files moduleFiles) (vendorMode, error) {
 	mode := vendorMode{dir: files.localBase()}
-	info, err := r.in.Source.Lstat(path.Join(mode.dir, "vendor"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return mode, err
-	}
-	exists := err == nil
-	flagged := r.hasFlag(flagVendor) || r.hasFlag(flagVendorCheck)
-	if exists && info.IsDir() && !flagged && r.settings.strictVendor {
+	// What the commit has: another path of the request may have made the workspace's folder since.
+	exists := r.before.vendored[mode.dir]
+	if exists && !r.vendoring && r.settings.strictVendor {
 		return mode, fault.Client(fault.ValidationError,
 			`The "gomod-vendor" or "gomod-vendor-check" flag must be set when your repository has vendored dependencies.`)
 	}
