@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // resolvePrefix begins the name of a package manager's step.
 const resolvePrefix = "resolve-"
+
+// SourceStep is the step whose message Create's caller sends.
+const SourceStep = "source"
 
 // Apply changes req as u says, all or nothing. onceApplied tells that an entry named u.Once was
 // applied before. The returned entry, when there is one, is to be added to the history; req.History
@@ -132,7 +136,7 @@ func Reopen(req *request.Request, steps []string) error {
 		switch manager, resolve := strings.CutPrefix(name, resolvePrefix); {
 		case resolve:
 			delete(req.Results, manager)
-		case name == "source":
+		case name == SourceStep:
 			req.Source = ""
 		case name == "bundle":
 			req.Bundle, req.PackagesKey = nil, ""
@@ -168,5 +172,5 @@ func Percentile(sorted []time.Duration, p float64) time.Duration {
 		return sorted[len(sorted)-1]
 	}
 	between := rank - float64(low)
-	return sorted[low] + time.Duration(between*float64(sorted[low+1]-sorted[low]))
+	return sorted[low] + time.Duration(math.Round(between*float64(sorted[low+1]-sorted[low])))
 }

@@ -3,8 +3,16 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
+
+// walRetry is how long opening waits for another process that opens the same new file.
+const walRetry = 20 * time.Millisecond
 
 // blockSize is how many ids share one count in list_block: a page is found by walking blocks, then at
 // most one block's ids.
@@ -95,18 +103,20 @@ CREATE INDEX message_visible ON message (queue, visible);
 
 // migrate brings the file to our version. A file of a newer program is left alone.
 func migrate(ctx context.Context, db *sql.DB, path string) error {
+	if _, err := schemaVersion(ctx, db, path); err != nil {
+		return err
+	}
+	if err := useWAL(ctx, db); err != nil {
+		return fmt.Errorf("opening %s: %w", path, err)
+	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	defer tx.Rollback()
-	var version int
-	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
-		return fmt.Errorf("opening %s: %w", path, err)
-	}
-	if version > len(migrations) {
-		return fmt.Errorf("%s has schema version %d, and this program knows versions up to %d: it was written by a newer cachito; "+
-			"use that one, or another data folder", path, version, len(migrations))
+	version, err := schemaVersion(ctx, tx, path) // again: another process may have migrated meanwhile
+	if err != nil {
+		return err
 	}
 	for ; version < len(migrations); version++ {
 		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
@@ -117,4 +127,44 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return tx.Commit()
+}
+
+// schemaVersion reads the file's version and refuses one that this program does not know.
+func schemaVersion(ctx context.Context, q querier, path string) (int, error) {
+	var version int
+	if err := q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return 0, fmt.Errorf("opening %s: %w", path, err)
+	}
+	if version > len(migrations) {
+		return 0, fmt.Errorf("%s has schema version %d, and this program knows versions up to %d: it was written by a newer cachito; "+
+			"use that one, or another data folder", path, version, len(migrations))
+	}
+	return version, nil
+}
+
+// useWAL turns the write-ahead log on, for good. Processes that open a new file at once stand in each
+// other's way here, and SQLite does not wait by itself when the journal mode changes.
+func useWAL(ctx context.Context, db *sql.DB) error {
+	for deadline := time.Now().Add(busyTimeout); ; {
+		var mode string
+		err := db.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
+		switch {
+		case err == nil && mode == "wal":
+			return nil
+		case err == nil:
+			return fmt.Errorf("the journal mode stays %s instead of wal: does the file system support shared memory?", mode)
+		case !isBusy(err) || time.Now().After(deadline):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(walRetry):
+		}
+	}
+}
+
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }

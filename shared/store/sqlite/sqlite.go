@@ -50,8 +50,8 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 		opt(s)
 	}
 	file := (&url.URL{Scheme: "file", Opaque: url.PathEscape(path)}).String()
-	dsn := fmt.Sprintf("%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
-		file, busyTimeout.Milliseconds())
+	// No journal_mode here: it is kept in the file, and a file that is refused must not be changed.
+	dsn := fmt.Sprintf("%s?_pragma=busy_timeout(%d)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)", file, busyTimeout.Milliseconds())
 	var err error
 	if s.write, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)

@@ -39,9 +39,9 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 			Created: now, State: request.StateInProgress, StateReason: request.ReasonInitiated, Updated: now,
 			Steps: map[string]request.Step{},
 		}
-		for i, name := range n.Steps {
+		for _, name := range n.Steps {
 			step := request.Step{State: request.StepWaiting}
-			if i == 0 {
+			if name == store.SourceStep {
 				step.SentAt = now
 			}
 			req.Steps[name] = step
