@@ -162,3 +162,24 @@ func TestGitDirOfPartialServer(t *testing.T) {
 		}
 	}
 }
+
+// runGitIn is runGit with standard input.
+func runGitIn(t testing.TB, dir, input string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// counting is a sink that only counts.
+type counting struct{ files int }
+
+func (c *counting) Dir(string) error          { return nil }
+func (c *counting) Link(string, string) error { return nil }
+func (c *counting) File(_ string, _ fs.FileMode, _ int64, r io.Reader) error {
+	c.files++
+	_, err := io.Copy(io.Discard, r)
+	return err
+}

@@ -81,21 +81,8 @@ func readTree(s storer.EncodedObjectStorer, hash plumbing.Hash, prefix string, d
 	entries := make([]treeEntry, 0, len(t.Entries))
 	seen := make(map[string]bool, len(t.Entries))
 	for _, e := range t.Entries {
-		out := treeEntry{name: e.Name, hash: e.Hash}
-		switch e.Mode {
-		case filemode.Dir, filemode.Submodule, filemode.Symlink, filemode.Regular, filemode.Executable:
-			out.mode = e.Mode
-		default:
-			switch e.Mode &^ 0o777 { // e.g. 100664, from git's early days
-			case filemode.Regular &^ 0o777:
-				out.mode = filemode.Regular
-				if e.Mode&0o100 != 0 {
-					out.mode = filemode.Executable
-				}
-			default:
-				return nil, badTree(prefix+e.Name, fmt.Sprintf("it has the unknown mode %o", uint32(e.Mode)))
-			}
-		}
+		// Decode has made the modes canonical, as git does: 100664 is a file, a device a submodule.
+		out := treeEntry{name: e.Name, mode: e.Mode, hash: e.Hash}
 		switch {
 		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00"):
 			return nil, badTree(prefix+e.Name, "it is not a file name")
