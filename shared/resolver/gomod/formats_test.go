@@ -69,9 +69,8 @@ func TestPyDependency(t *testing.T) {
 		{"module", packages.Dependency{Name: "ex.org/p", Type: "gomod", Version: &v, HasReplaces: true}, `{'type': 'gomod', 'name': 'ex.org/p', 'version': '../', 'replaces': None}`},
 		{"package", packages.Dependency{Name: "ex.org/p", Type: "go-package", Version: &v}, `{'type': 'go-package', 'name': 'ex.org/p', 'version': '../'}`},
 		{
-			"replacement", packages.Dependency{
-				Name: "p", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "q", Type: "gomod", Version: &old},
-			},
+			"replacement",
+			packages.Dependency{Name: "p", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "q", Type: "gomod", Version: &old}},
 			`{'type': 'gomod', 'name': 'p', 'version': None, 'replaces': {'type': 'gomod', 'name': 'q', 'version': 'it\'s "old"'}}`,
 		},
 	}

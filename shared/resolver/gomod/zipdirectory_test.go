@@ -15,7 +15,8 @@ func plainZip(t testing.TB, comment string, files map[string]string) []byte {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for name, content := range files {
-		f, err := w.Create(name)
+		// Stored: a compressor for each of 70,000 files takes minutes under the race detector.
+		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,12 +51,13 @@ func TestEachZipEntry(t *testing.T) {
 	for i := range 70_000 { // more than a zip without zip64 can have
 		many[fmt.Sprintf("m@v1.0.0/f%d", i)] = "x"
 	}
+	zip64 := plainZip(t, "", many)
 	for name, data := range map[string][]byte{
 		"one file":         plainZip(t, "", map[string]string{"m@v1.0.0/go.mod": "module m\n"}),
 		"no file":          plainZip(t, "", nil),
 		"with a comment":   plainZip(t, "PK\x05\x06 is not the end", map[string]string{"a": "b"}),
 		"something before": append([]byte("#!/bin/sh\n"), plainZip(t, "", map[string]string{"a": "bc"})...),
-		"zip64":            plainZip(t, "", many),
+		"zip64":            zip64,
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, got, wantErr, gotErr := unpackedBytes(data)
@@ -65,8 +67,7 @@ func TestEachZipEntry(t *testing.T) {
 		})
 	}
 	t.Run("too many files", func(t *testing.T) {
-		data := plainZip(t, "", many)
-		err := eachZipEntry(bytes.NewReader(data), int64(len(data)), 1<<20, func(uint64) error { return nil })
+		err := eachZipEntry(bytes.NewReader(zip64), int64(len(zip64)), 1<<20, func(uint64) error { return nil })
 		if !errors.Is(err, errDirectoryTooLarge) {
 			t.Errorf("got %v, want errDirectoryTooLarge", err)
 		}

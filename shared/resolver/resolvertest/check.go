@@ -2,6 +2,7 @@ package resolvertest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -142,7 +143,7 @@ func (r Result) content(e resolver.Entry) ([]byte, error) {
 	case e.File == nil:
 		return e.Inline, nil
 	}
-	f, err := r.fetcher.Open(nil, *e.File)
+	f, err := r.fetcher.Open(context.Background(), *e.File)
 	if err != nil {
 		return nil, err
 	}
