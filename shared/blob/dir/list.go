@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -15,15 +16,25 @@ import (
 	"github.com/cachito-serverless/cachito/shared/blob"
 )
 
-// List implements blob.Blob. It reads one folder at a time.
+// List implements blob.Blob. It reads one folder at a time, beginning with the one that the prefix names,
+// so that a request's log is listed without reading everybody's.
 func (b *Blob) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
-		b.walk(ctx, "", "", prefix, yield)
+		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
+		rel := ""
+		if folder != "" {
+			key := strings.TrimSuffix(folder, "/")
+			if blob.CheckKey(key) != nil {
+				return // no object can have such a key
+			}
+			rel = filepath.Join(split(encodeAll(key))...)
+		}
+		b.walk(ctx, rel, folder, prefix, yield)
 	}
 }
 
 type child struct {
-	name string // file name
+	path string // below objects/
 	key  string // the key up to here, with a slash behind a folder's
 	dir  bool
 }
@@ -34,31 +45,20 @@ func (b *Blob) walk(ctx context.Context, rel, key, prefix string, yield func(blo
 		yield(blob.Info{}, err)
 		return false
 	}
-	entries, err := os.ReadDir(filepath.Join(b.objects, rel))
-	if errors.Is(err, fs.ErrNotExist) {
-		return true // deleted meanwhile
-	}
+	children, err := b.children(nil, rel, key, prefix)
 	if err != nil {
 		yield(blob.Info{}, fmt.Errorf("listing objects: %w", stripPath(err)))
 		return false
 	}
-	var children []child
-	for _, e := range entries {
-		c, ok := childOf(e, key)
-		if ok && (strings.HasPrefix(c.key, prefix) || c.dir && strings.HasPrefix(prefix, c.key)) {
-			children = append(children, c)
-		}
-	}
 	slices.SortFunc(children, func(x, y child) int { return cmp.Compare(x.key, y.key) })
 	for _, c := range children {
-		path := filepath.Join(rel, c.name)
 		if c.dir {
-			if !b.walk(ctx, path, c.key, prefix, yield) {
+			if !b.walk(ctx, c.path, c.key, prefix, yield) {
 				return false
 			}
 			continue
 		}
-		info, err := os.Lstat(filepath.Join(b.objects, path))
+		info, err := os.Lstat(filepath.Join(b.objects, c.path))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -73,24 +73,54 @@ func (b *Blob) walk(ctx context.Context, rel, key, prefix string, yield func(blo
 	return true
 }
 
-// childOf says what a directory entry is; false for what is none of ours.
-func childOf(e fs.DirEntry, key string) (child, bool) {
-	name := e.Name()
-	c := child{name: name, dir: e.IsDir()}
-	if !c.dir {
-		rest, err := decode(name)
-		c.key = key + rest
-		return c, err == nil
+// children adds what the folder holds to list, as far as it fits the prefix. Folders that only carry the
+// rest of a long name are read along: what is in them stands among the others in the order of keys.
+func (b *Blob) children(list []child, rel, key, prefix string) ([]child, error) {
+	d, err := os.Open(filepath.Join(b.objects, rel))
+	if errors.Is(err, fs.ErrNotExist) {
+		return list, nil // deleted meanwhile, or never there
 	}
-	if long, ok := strings.CutSuffix(name, longSuffix); ok {
-		rest, err := decode(long + fileSuffix)
-		c.key = key + rest
-		return c, err == nil
+	if err != nil {
+		return list, err
 	}
-	rest, err := decode(name + fileSuffix)
-	c.key = key + rest + "/"
-	return c, err == nil
+	defer d.Close()
+	for {
+		// Unsorted and in pieces: a folder of a million names is not held for the few that fit.
+		entries, err := d.ReadDir(dirBatch)
+		for _, e := range entries {
+			name, long := strings.CutSuffix(e.Name(), longSuffix)
+			if e.IsDir() {
+				name += fileSuffix
+			}
+			rest, err := decode(name)
+			if err != nil {
+				continue // none of ours
+			}
+			c := child{path: filepath.Join(rel, e.Name()), key: key + rest, dir: e.IsDir()}
+			if c.dir && !long {
+				c.key += "/"
+			}
+			switch {
+			case !strings.HasPrefix(c.key, prefix) && !(c.dir && strings.HasPrefix(prefix, c.key)):
+			case c.dir && long:
+				if list, err = b.children(list, c.path, c.key, prefix); err != nil {
+					return list, err
+				}
+			default:
+				list = append(list, c)
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) {
+			return list, nil
+		}
+		if err != nil {
+			return list, err
+		}
+	}
 }
+
+// dirBatch is how many directory entries are read at once.
+const dirBatch = 1024
 
 // pruneBatch is how many candidates a prune looks at in one go.
 const pruneBatch = 100_000

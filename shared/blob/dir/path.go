@@ -24,14 +24,18 @@ func (b *Blob) path(ctx context.Context, key string) (string, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return "", err
 	}
+	elements := encodeAll(key)
+	elements[len(elements)-1] += fileSuffix
+	return filepath.Join(b.objects, filepath.Join(split(elements)...)), nil
+}
+
+// encodeAll gives the file name of each element of a key, as a folder's.
+func encodeAll(key string) []string {
 	elements := strings.Split(key, "/")
 	for i, e := range elements {
 		elements[i] = encode(e)
-		if i == len(elements)-1 {
-			elements[i] += fileSuffix
-		}
 	}
-	return filepath.Join(b.objects, filepath.Join(split(elements)...)), nil
+	return elements
 }
 
 // fileSuffix keeps objects and folders apart, so that "a" and "a/b" can both be keys. It sorts before

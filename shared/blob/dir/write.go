@@ -68,12 +68,18 @@ func (w *writer) Commit(ctx context.Context, key string, overwrite bool) error {
 	return w.Abort()
 }
 
+// publishTries bounds how often a folder may vanish under a new object.
+const publishTries = 100
+
 // publish gives the file its name. Delete removes empty folders, so the folder may vanish between its
 // making and the link: then both are tried again.
 func (w *writer) publish(key, path string, overwrite bool) error {
 	dir := filepath.Dir(path)
 	for try := 0; ; try++ {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeFolders(dir); err != nil {
+			if errors.Is(err, fs.ErrNotExist) && try < publishTries {
+				continue
+			}
 			return fmt.Errorf("writing object %s: %w", key, stripPath(err))
 		}
 		var err error
@@ -87,11 +93,29 @@ func (w *writer) publish(key, path string, overwrite bool) error {
 			return syncDir(dir)
 		case errors.Is(err, fs.ErrExist) && !overwrite:
 			return fmt.Errorf("object %s: %w", key, blob.ErrExists)
-		case errors.Is(err, fs.ErrNotExist) && try < 10:
+		case errors.Is(err, fs.ErrNotExist) && try < publishTries:
 			continue
 		}
 		return fmt.Errorf("writing object %s: %w", key, stripPath(err))
 	}
+}
+
+// makeFolders makes a folder and those above it, each one durable before something is put into it.
+func makeFolders(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolders(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	switch {
+	case err == nil:
+		return syncDir(filepath.Dir(dir))
+	case errors.Is(err, fs.ErrExist):
+		return nil // the link tells when it is no folder
+	}
+	return err
 }
 
 func syncDir(dir string) error {
