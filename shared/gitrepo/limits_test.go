@@ -240,7 +240,7 @@ func TestManyFiles(t *testing.T) {
 	runGit(t, "/", "init", "-q", "--bare", dir)
 	var stream strings.Builder
 	stream.WriteString("commit refs/heads/main\ncommitter a <a@x> 1700000000 +0000\ndata 1\nx\n")
-	const n = 20_000
+	const n = 10_000
 	for i := range n {
 		text := fmt.Sprint(i)
 		fmt.Fprintf(&stream, "M 644 inline d%d/e%d/f%d\ndata %d\n%s\n", i%100, i/100%10, i, len(text), text)

@@ -180,7 +180,7 @@ func TestStorePackOfGit(t *testing.T) {
 	dir := t.TempDir()
 	runGit(t, dir, "init", "-q")
 	text := ""
-	for i := range 60 {
+	for i := range 25 {
 		for j := range 40 {
 			text += fmt.Sprintf("line %d of version %d\n", j*7919%1000, i)
 		}

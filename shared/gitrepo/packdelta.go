@@ -19,8 +19,10 @@ func (ix *indexer) resolve() error {
 	}
 	whole := len(ix.objects)
 	for i := range whole {
-		if o := ix.objects[i]; !o.kind.IsDelta() {
-			if err := ix.from(o, nil); err != nil {
+		// One that was a difference a moment ago was reached from its base, with all that builds on
+		// it, so that from finds nothing to do.
+		if !ix.objects[i].kind.IsDelta() {
+			if err := ix.from(int32(i), nil); err != nil {
 				return err
 			}
 		}
@@ -74,29 +76,29 @@ func (ix *indexer) resolveThin() error {
 }
 
 // add appends a whole object to the pack's file.
-func (ix *indexer) add(hash plumbing.Hash, kind plumbing.ObjectType, content []byte) (packObject, error) {
+func (ix *indexer) add(hash plumbing.Hash, kind plumbing.ObjectType, content []byte) (index int32, err error) {
 	o := packObject{hash: hash, kind: kind, offset: uint64(ix.end)}
 	crc := crc32.NewIEEE()
 	w := &offsetWriter{w: ix.file, at: ix.end}
 	out := io.MultiWriter(w, crc)
 	if _, err := out.Write(objectHeader(kind, uint64(len(content)))); err != nil {
-		return o, err
+		return 0, err
 	}
 	z, err := zlib.NewWriterLevel(out, zlib.BestSpeed)
 	if err != nil {
-		return o, err
+		return 0, err
 	}
 	if _, err := z.Write(content); err != nil {
-		return o, err
+		return 0, err
 	}
 	if err := z.Close(); err != nil {
-		return o, err
+		return 0, err
 	}
 	o.crc = crc.Sum32()
 	ix.end = w.at
 	ix.added++
-	ix.objects = append(ix.objects, o)
-	return o, nil
+	ix.objects, ix.first = append(ix.objects, o), append(ix.first, none)
+	return int32(len(ix.objects) - 1), nil
 }
 
 type offsetWriter struct {
@@ -112,24 +114,24 @@ func (o *offsetWriter) Write(p []byte) (int, error) {
 
 // node is an object on the way from a base, with the differences to it that are left.
 type node struct {
-	object  packObject
+	kind    plumbing.ObjectType
 	content []byte
 	left    []int32
 }
 
 // from resolves everything that builds on a whole object. content is nil when it is to be read.
-func (ix *indexer) from(base packObject, content []byte) error {
+func (ix *indexer) from(base int32, content []byte) error {
 	children := ix.children(base)
 	if len(children) == 0 {
 		return nil
 	}
 	if content == nil {
 		var err error
-		if content, err = ix.at(base); err != nil {
+		if content, err = ix.at(ix.objects[base]); err != nil {
 			return err
 		}
 	}
-	stack := []node{{base, content, children}}
+	stack := []node{{ix.objects[base].kind, content, children}}
 	held := len(content)
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
@@ -138,13 +140,13 @@ func (ix *indexer) from(base packObject, content []byte) error {
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		d := top.left[0]
+		d := &ix.deltas[top.left[0]]
 		top.left = top.left[1:]
-		if ix.deltas[d].done {
+		if d.done { // by way of another object of the same content
 			continue
 		}
-		ix.deltas[d].done = true
-		o := &ix.objects[ix.deltas[d].object]
+		d.done = true
+		o := &ix.objects[d.object]
 		change, err := ix.at(*o)
 		if err != nil {
 			return err
@@ -156,29 +158,35 @@ func (ix *indexer) from(base packObject, content []byte) error {
 		if ix.left -= int64(len(result)); ix.left < 0 {
 			return tooMuch()
 		}
-		kind := top.object.kind
+		o.kind, o.hash = top.kind, plumbing.ComputeHash(top.kind, result)
 		if len(top.left) == 0 { // a chain holds one object, not all
 			held -= len(top.content)
 			stack = stack[:len(stack)-1]
 		}
-		o.kind, o.hash = kind, plumbing.ComputeHash(kind, result)
-		if next := ix.children(*o); len(next) > 0 {
+		if next := ix.children(d.object); len(next) > 0 {
 			if held += len(result); held > maxDeltaHeld {
 				return tooLargeDelta()
 			}
-			stack = append(stack, node{*o, result, next})
+			stack = append(stack, node{o.kind, result, next})
 		}
 	}
 	return nil
 }
 
-// children are the differences to an object.
-func (ix *indexer) children(o packObject) []int32 {
-	near, far := ix.byOffset[o.offset], ix.byHash[o.hash]
-	if len(near) == 0 {
-		return far
+// children are the differences to an object that are not resolved yet.
+func (ix *indexer) children(object int32) []int32 {
+	var out []int32
+	for d := ix.first[object]; d != none; d = ix.deltas[d].next {
+		if !ix.deltas[d].done {
+			out = append(out, d)
+		}
 	}
-	return append(near[:len(near):len(near)], far...)
+	for _, d := range ix.byHash[ix.objects[object].hash] {
+		if !ix.deltas[d].done {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // patch applies a difference (gitformat-pack(5), "Deltified representation").

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"cmp"
 	"crypto"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	githash "github.com/go-git/go-git/v5/plumbing/hash"
@@ -68,21 +70,26 @@ type indexer struct {
 	sum  []byte
 	left int64 // bytes that may still be inflated
 
-	objects []packObject
-	deltas  []delta // of the objects that are differences
-	// byOffset and byHash find the differences to an object, as indexes of deltas.
-	byOffset map[uint64][]int32
-	byHash   map[plumbing.Hash][]int32
-	known    map[uint64]int32 // offset -> index of objects, for checking bases
-	added    int
-	zr       io.ReadCloser
+	objects []packObject // by offset, as they came
+	deltas  []delta      // of the objects that are differences
+	// first, parallel to objects, and delta.next are lists of the differences to each object: millions
+	// of objects are no rarity, so there is no map and no slice for each.
+	first []int32
+	// byHash is for differences that name their base by hash, which few servers send.
+	byHash map[plumbing.Hash][]int32
+	added  int
+	zr     io.ReadCloser
 }
 
 // delta is an object whose content is a difference; kind and hash of its object are found late.
 type delta struct {
 	object int32
+	next   int32 // another one to the same base, or none
 	done   bool
 }
+
+// none ends a list of differences.
+const none = -1
 
 // errPack is a pack that breaks its own format.
 type errPack struct{ why string }
@@ -106,7 +113,7 @@ func (ix *indexer) read(in io.Reader) error {
 		return fault.Client(fault.UnsupportedFeature, "The repository has %d objects; the limit is %d", count, maxPackObjects)
 	}
 	ix.objects = make([]packObject, 0, min(count, 1<<16))
-	ix.byOffset, ix.byHash, ix.known = map[uint64][]int32{}, map[plumbing.Hash][]int32{}, map[uint64]int32{}
+	ix.byHash = map[plumbing.Hash][]int32{}
 	for range count {
 		if err := ix.object(p); err != nil {
 			return err
@@ -148,6 +155,7 @@ func (ix *indexer) object(p *packIn) error {
 		return err
 	}
 	o.kind = kind
+	next := int32(none)
 	var sink io.Writer = io.Discard
 	var hasher plumbing.Hasher
 	switch kind {
@@ -159,10 +167,11 @@ func (ix *indexer) object(p *packIn) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := ix.known[o.offset-back]; !ok || back > o.offset {
+		base, ok := slices.BinarySearchFunc(ix.objects, o.offset-back, func(o packObject, at uint64) int { return cmp.Compare(o.offset, at) })
+		if !ok || back > o.offset {
 			return malformed("the base of a difference is not before it")
 		}
-		ix.byOffset[o.offset-back] = append(ix.byOffset[o.offset-back], int32(len(ix.deltas)))
+		next, ix.first[base] = ix.first[base], int32(len(ix.deltas))
 	case plumbing.REFDeltaObject:
 		var base plumbing.Hash
 		if _, err := io.ReadFull(p, base[:]); err != nil {
@@ -176,7 +185,7 @@ func (ix *indexer) object(p *packIn) error {
 		if size > maxDeltaBytes {
 			return tooLargeDelta()
 		}
-		ix.deltas = append(ix.deltas, delta{object: index})
+		ix.deltas = append(ix.deltas, delta{object: index, next: next})
 	}
 	if err := ix.inflate(sink, p, size); err != nil {
 		return err
@@ -188,8 +197,8 @@ func (ix *indexer) object(p *packIn) error {
 	if !kind.IsDelta() {
 		o.hash = hasher.Sum()
 	}
-	ix.known[o.offset] = index
 	ix.objects = append(ix.objects, o)
+	ix.first = append(ix.first, none)
 	return nil
 }
 
