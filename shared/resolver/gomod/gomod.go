@@ -8,7 +8,8 @@
 //
 // Settings (resolver.Settings.Values):
 //
-//	goproxy                    comma or pipe list of http(s) module proxies, in the form of GOPROXY
+//	goproxy                    comma or pipe list of http(s) module proxies, in the form of GOPROXY; "direct"
+//	                           at its end takes tagged versions from their repositories
 //	gosumdb                    checksum database, in the form of GOSUMDB; "off": go.sum alone counts
 //	gonosumdb, goprivate       module path patterns that are not looked up in the database
 //	ignore_missing_gomod_file  "true" (default): a single path without go.mod is skipped

@@ -3,7 +3,6 @@ package gomod
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,6 +67,9 @@ func startProxy(ctx context.Context, fetcher resolver.Fetcher, upstreams []upstr
 	}
 	token := rand.Text()
 	ctx, stop := context.WithCancel(ctx)
+	if own != nil {
+		own.ctx = ctx // close ends its work too
+	}
 	p := &moduleProxy{
 		ctx: ctx, stop: stop, fetcher: fetcher, upstreams: upstreams, sumDB: db, budget: budget, onZip: onZip, direct: own,
 		base:     "http://" + listener.Addr().String() + "/" + token,
@@ -249,43 +251,6 @@ func (p *moduleProxy) answer(name, kind string) ([]byte, error) {
 		return nil, err
 	}
 	return got.([]byte), nil
-}
-
-// versionInfo is the part of a .info file that is kept.
-type versionInfo struct {
-	Version string
-	Time    time.Time
-}
-
-// lockedInfo reduces a .info file to version and time. What is no such file is passed on as it is: go
-// says what is wrong with it.
-func lockedInfo(raw []byte) []byte {
-	var info versionInfo
-	if json.Unmarshal(raw, &info) != nil || info.Version == "" {
-		return raw
-	}
-	return info.encode()
-}
-
-func (i versionInfo) encode() []byte {
-	out, err := json.Marshal(versionInfo{Version: i.Version, Time: i.Time.UTC()})
-	if err != nil {
-		return []byte(fmt.Sprintf("{\"Version\":%q}", i.Version)) // a year beyond 9999
-	}
-	return out
-}
-
-func pseudoInfo(name string) []byte {
-	_, rest, _ := strings.Cut(name, "/@v/")
-	v, err := module.UnescapeVersion(strings.TrimSuffix(rest, ".info"))
-	if err != nil || !module.IsPseudoVersion(v) {
-		return nil
-	}
-	at, err := module.PseudoVersionTime(v)
-	if err != nil {
-		return nil
-	}
-	return versionInfo{Version: v, Time: at}.encode()
 }
 
 func (p *moduleProxy) get(name string, limit int64, own func() ([]byte, error)) ([]byte, error) {
