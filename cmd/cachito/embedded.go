@@ -19,6 +19,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
 	"github.com/cachito-serverless/cachito/shared/pipeline"
 	queuesqlite "github.com/cachito-serverless/cachito/shared/queue/sqlite"
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
 	storesqlite "github.com/cachito-serverless/cachito/shared/store/sqlite"
@@ -145,7 +146,7 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 	if err != nil {
 		return nil, err
 	}
-	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire})
+	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs)})
 	return h, err
 }
 
@@ -208,7 +209,11 @@ func resolverSettings(cfg config.Config, enabled []resolver.Descriptor, toolDir 
 	}
 	settings := map[string]resolver.Settings{}
 	for _, d := range enabled {
-		settings[d.Name] = resolver.Settings{Values: values[d.Name], Local: resolver.LocalSettings{ToolDir: tools}}
+		environment := map[string]request.EnvironmentVariable{}
+		for name, v := range cfg.DefaultEnvironment[d.Name] {
+			environment[name] = request.EnvironmentVariable(v)
+		}
+		settings[d.Name] = resolver.Settings{Values: values[d.Name], Environment: environment, Local: resolver.LocalSettings{ToolDir: tools}}
 	}
 	return settings, nil
 }

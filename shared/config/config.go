@@ -33,6 +33,8 @@ type Config struct {
 	PackageManagers []string
 	// DefaultPackageManagers stand in when a request names none. Never empty.
 	DefaultPackageManagers []string
+	// DefaultEnvironment are variables that are added to what builds get, by package manager.
+	DefaultEnvironment map[string]map[string]Variable
 	// MutuallyExclusive are pairs that cannot work on one path.
 	MutuallyExclusive [][2]string
 	MaxPerPage        int
@@ -132,4 +134,10 @@ func Load(getenv func(string) string) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// Variable is an environment variable of builds: kind "path" (relative to the bundle) or "literal".
+type Variable struct {
+	Value string `json:"value"`
+	Kind  string `json:"kind"`
 }

@@ -64,6 +64,7 @@ func TestValues(t *testing.T) {
 		{"empty JSON list", "CACHITO_WORKER_USERNAMES", "[]", func(c config.Config) any { return c.WorkerUsernames }, []string(nil)},
 		{"pairs in JSON", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", `[["a","b"],["c","d"]]`, func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},
 		{"pairs in commas", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "a:b, c:d", func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},
+		{"variables", "CACHITO_DEFAULT_ENVIRONMENT_VARIABLES", `{"gomod": {"A": {"value": "b", "kind": "literal"}}}`, func(c config.Config) any { return c.DefaultEnvironment }, map[string]map[string]config.Variable{"gomod": {"A": {Value: "b", Kind: "literal"}}}},
 		{"no pairs", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "[]", func(c config.Config) any { return c.MutuallyExclusive }, [][2]string(nil)},
 		{"logs off", "CACHITO_REQUEST_FILE_LOGS_DIR", "false", func(c config.Config) any { return c.LogsEnabled }, false},
 		{"logs on by a path", "CACHITO_REQUEST_FILE_LOGS_DIR", "/var/log/cachito", func(c config.Config) any { return c.LogsEnabled }, true},

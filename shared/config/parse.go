@@ -106,6 +106,28 @@ func pairs(dst *[][2]string, v string) error {
 	return nil
 }
 
+// variables reads {"package manager": {"NAME": {"value": "...", "kind": "path" or "literal"}}}.
+func variables(dst *map[string]map[string]Variable, v string) error {
+	*dst = nil
+	if strings.TrimSpace(v) == "" {
+		return nil
+	}
+	refused := errors.New(`JSON such as {"gomod": {"NAME": {"value": "x", "kind": "literal"}}}, kind literal or path`)
+	d := json.NewDecoder(strings.NewReader(v))
+	d.DisallowUnknownFields()
+	if d.Decode(dst) != nil || d.More() {
+		return refused
+	}
+	for _, vars := range *dst {
+		for name, x := range vars {
+			if name == "" || x.Kind != "literal" && x.Kind != "path" {
+				return refused
+			}
+		}
+	}
+	return nil
+}
+
 // byteSize reads "1048576", "800MB" (powers of 1000) and "50GiB" (powers of 1024).
 func byteSize(dst *int64, v string) error {
 	refused := errors.New("a size such as 50GiB, 800MB or 1048576")

@@ -100,6 +100,11 @@ var settings = []setting{
 		},
 	},
 	{
+		"CACHITO_DEFAULT_ENVIRONMENT_VARIABLES", groupAPI, "",
+		"Variables that builds get besides those of the package managers: JSON, `{\"gomod\": {\"GOFLAGS\": {\"value\": \"-mod=mod\", \"kind\": \"literal\"}}}`. They replace a package manager's literals, never its paths.",
+		func(c *Config, v string) error { return variables(&c.DefaultEnvironment, v) },
+	},
+	{
 		"CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", groupAPI, `[["npm", "yarn"]]`,
 		"Pairs that may not work on the same path: JSON, or `npm:yarn,gomod:git-submodule`.",
 		func(c *Config, v string) error { return pairs(&c.MutuallyExclusive, v) },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/cachito-serverless/cachito/shared/archive"
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -43,7 +44,7 @@ func (p *Pipeline) bundle(ctx context.Context, w work) error {
 			return err
 		}
 	}
-	w.log.InfoContext(ctx, request.ReasonComplete)
+	p.say(ctx, w.log, slog.LevelInfo, request.ReasonComplete)
 	_, err := p.Store.Update(ctx, req.ID, store.Update{
 		IfState: request.StateInProgress, State: request.StateComplete, Reason: request.ReasonComplete,
 	})

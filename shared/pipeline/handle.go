@@ -134,9 +134,17 @@ func (p *Pipeline) fail(ctx context.Context, id int64, f *fault.Error) error {
 
 func (p *Pipeline) logTo(ctx context.Context, id int64, level slog.Level, text string) {
 	w := requestlog.New(p.Blobs, id, p.Clock)
-	w.Logger().Log(ctx, level, text)
+	p.say(ctx, w.Logger(), level, text)
 	if err := w.Close(ctx); err != nil {
 		p.Log.WarnContext(ctx, "request log not written", "cachito_request_id", id, "error", err)
+	}
+}
+
+// say writes a sentence into a request's log, which is for people and not for searching by message.
+func (p *Pipeline) say(ctx context.Context, log *slog.Logger, level slog.Level, sentence string) {
+	r := slog.NewRecord(p.Clock(), level, sentence, 0)
+	if err := log.Handler().Handle(ctx, r); err != nil {
+		p.Log.WarnContext(ctx, "request log not written", "error", err)
 	}
 }
 
@@ -154,7 +162,7 @@ func (p *Pipeline) run(ctx context.Context, d queue.Delivery) (err error) {
 		}
 	}()
 	if req.State != request.StateInProgress {
-		w.log.WarnContext(ctx, fmt.Sprintf("Skipping %s task because the request was not in_progress (was: %s)", d.Step, req.State))
+		p.say(ctx, w.log, slog.LevelWarn, fmt.Sprintf("Skipping %s task because the request was not in_progress (was: %s)", d.Step, req.State))
 		return errNotWanted
 	}
 	step, ok := req.Steps[d.Step]
@@ -173,10 +181,10 @@ func (p *Pipeline) run(ctx context.Context, d queue.Delivery) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	switch {
-	case d.Step == StepSource:
+	switch d.Step {
+	case StepSource:
 		return p.source(ctx, w)
-	case d.Step == StepBundle:
+	case StepBundle:
 		return p.bundle(ctx, w)
 	default:
 		return p.resolve(ctx, w, strings.TrimPrefix(d.Step, resolvePrefix))
@@ -232,7 +240,7 @@ func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.St
 
 // reason announces progress in the request's history, each text once.
 func (p *Pipeline) reason(ctx context.Context, w work, text string) error {
-	w.log.InfoContext(ctx, text)
+	p.say(ctx, w.log, slog.LevelInfo, text)
 	_, err := p.Store.Update(ctx, w.req.ID, store.Update{
 		IfState: request.StateInProgress, State: request.StateInProgress, Reason: text, Once: w.step + "/" + text,
 	})

@@ -65,3 +65,19 @@ func TestMergeLayersRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestDefaultVariables(t *testing.T) {
+	literal := func(v string) request.EnvironmentVariable {
+		return request.EnvironmentVariable{Value: v, Kind: "literal"}
+	}
+	path := request.EnvironmentVariable{Value: "deps/x", Kind: "path"}
+	defaults := map[string]request.EnvironmentVariable{"SUMDB": literal("on"), "CACHE": literal("/elsewhere"), "MORE": literal("1")}
+	got := withDefaults(map[string]request.EnvironmentVariable{"CACHE": path, "SUMDB": literal("off")}, defaults)
+	want := map[string]request.EnvironmentVariable{"CACHE": path, "SUMDB": literal("on"), "MORE": literal("1")}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("variables (-want +got):\n%s", diff)
+	}
+	if got := withDefaults(nil, defaults); len(got) > 0 {
+		t.Errorf("a manager without work got %v", got)
+	}
+}

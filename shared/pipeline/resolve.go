@@ -156,6 +156,7 @@ func (p *Pipeline) runResolver(ctx context.Context, w work, src sourceRecord, m 
 	if err != nil {
 		return storedResult{}, fmt.Errorf("resolving %s: %w", m.Name, err)
 	}
+	out.EnvironmentVariables = withDefaults(out.EnvironmentVariables, m.settings.Environment)
 	result := storedResult{Output: out, Reasons: reasons}
 	// Two workers may have resolved side by side: the first result stays, and both use it.
 	if err := p.putSealed(ctx, key, result, false); errors.Is(err, blob.ErrExists) {
@@ -164,6 +165,21 @@ func (p *Pipeline) runResolver(ctx context.Context, w work, src sourceRecord, m 
 		return storedResult{}, fmt.Errorf("storing the result of %s: %w", m.Name, err)
 	}
 	return result, nil
+}
+
+// withDefaults adds the operator's variables to a resolver's. They may replace its literals (GOSUMDB), but
+// not its paths, which say where things are in the bundle; and a manager that sets nothing, because it had
+// nothing to do, stays without.
+func withDefaults(vars, defaults map[string]request.EnvironmentVariable) map[string]request.EnvironmentVariable {
+	if len(vars) == 0 {
+		return vars
+	}
+	for name, v := range defaults {
+		if vars[name].Kind != "path" {
+			vars[name] = v
+		}
+	}
+	return vars
 }
 
 func (p *Pipeline) extractSource(ctx context.Context, src sourceRecord, root *os.Root) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func (p *Pipeline) source(ctx context.Context, w work) error {
 // tellSource logs what users should know of the tree, and refuses links that leave it.
 func (p *Pipeline) tellSource(ctx context.Context, w work, src sourceRecord) error {
 	for _, text := range src.Warnings {
-		w.log.WarnContext(ctx, text)
+		p.say(ctx, w.log, slog.LevelWarn, text)
 	}
 	if len(src.LFSPointers) > 0 {
 		w.log.WarnContext(ctx, "Git LFS content is not fetched; these files hold pointers only", "files", strings.Join(src.LFSPointers, ", "))
@@ -193,7 +194,8 @@ func (p *Pipeline) readSource(ctx context.Context, w work) (sourceRecord, error)
 // sourceLost decides what a tree that cannot be read means: damaged or gone, it is made anew; anything
 // else is an error.
 func (p *Pipeline) sourceLost(ctx context.Context, w work, err error) error {
-	if ctx.Err() != nil || !(errors.Is(err, archive.ErrDamaged) || errors.Is(err, blob.ErrNotFound)) {
+	damaged := errors.Is(err, archive.ErrDamaged) || errors.Is(err, blob.ErrNotFound)
+	if ctx.Err() != nil || !damaged {
 		return fmt.Errorf("reading the source: %w", err)
 	}
 	if src, loadErr := p.loadSource(ctx, w.req.Source); loadErr == nil {
@@ -210,7 +212,7 @@ func (p *Pipeline) restart(ctx context.Context, w work, why string) error {
 	if w.req.Steps[StepSource].Sends >= MaxResends {
 		return fault.ServerFinal(fault.CachitoError, "What was cached for this request was damaged %d times. Please try again.", MaxResends+1)
 	}
-	w.log.WarnContext(ctx, why)
+	p.say(ctx, w.log, slog.LevelWarn, why)
 	var steps []string
 	for step := range w.req.Steps {
 		steps = append(steps, step)

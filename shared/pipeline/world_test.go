@@ -193,7 +193,8 @@ func (s syntheticResolver) Resolve(ctx context.Context, in resolver.Input) (reso
 	}
 	out.Packages = []packages.Package{pkg}
 	out.Overlays = []resolver.Entry{
-		{Path: "needs.txt", Inline: []byte("rewritten\n")}, {Path: "a/new", Inline: []byte("new\n"), Executable: true},
+		{Path: "needs.txt", Inline: []byte("rewritten\n")},
+		{Path: "a/new", Inline: []byte("new\n"), Executable: true},
 		{Path: "old.txt", Deleted: true},
 	}
 	out.ConfigFiles = []resolver.ConfigFile{{Path: "app/.syntheticrc", Content: []byte("offline=true\n")}}

@@ -1,6 +1,9 @@
 package resolver
 
-import "github.com/cachito-serverless/cachito/shared/packages"
+import (
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/request"
+)
 
 // Descriptor says everything that the rest of the program needs to know of a package manager.
 type Descriptor struct {
@@ -43,6 +46,9 @@ type Option struct {
 // declare them. Whatever is in it is part of the results key, unless it is in Local.
 type Settings struct {
 	Values map[string]string `json:"values"`
+	// Environment are variables that the operator adds to what the manager's builds get. The pipeline
+	// merges them in; resolvers need not look.
+	Environment map[string]request.EnvironmentVariable `json:"environment,omitempty"`
 	Local  LocalSettings     `json:"-"`
 }
 
