@@ -177,7 +177,7 @@ func newReceipt() string {
 // Extend implements queue.Queue.
 func (q *Queue) Extend(ctx context.Context, d queue.Delivery, visibility time.Duration) error {
 	now := q.now()
-	res, err := q.db.ExecContext(ctx, `UPDATE message SET visible = ? WHERE receipt = ? AND visible > ?`, now+visibility.Microseconds(), d.Receipt, now)
+	res, err := q.db.ExecContext(ctx, `UPDATE message SET visible = ? WHERE receipt = ? AND receipt <> '' AND visible > ?`, now+visibility.Microseconds(), d.Receipt, now)
 	if err != nil {
 		return fmt.Errorf("extending a message of queue %s: %w", d.Step, err)
 	}
@@ -196,7 +196,7 @@ func (q *Queue) Extend(ctx context.Context, d queue.Delivery, visibility time.Du
 
 // Ack implements queue.Queue.
 func (q *Queue) Ack(ctx context.Context, d queue.Delivery) error {
-	if _, err := q.db.ExecContext(ctx, `DELETE FROM message WHERE receipt = ?`, d.Receipt); err != nil {
+	if _, err := q.db.ExecContext(ctx, `DELETE FROM message WHERE receipt = ? AND receipt <> ''`, d.Receipt); err != nil {
 		return fmt.Errorf("acknowledging a message of queue %s: %w", d.Step, err)
 	}
 	return nil

@@ -1,0 +1,337 @@
+// Package queuetest is the contract of queue.Queue as tests. Every adapter runs it.
+package queuetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cachito-serverless/cachito/shared/queue"
+)
+
+// Open makes empty queues whose delays and timeouts follow clock, and ends them with the test.
+type Open func(t *testing.T, clock func() time.Time) queue.Queue
+
+// Run runs the whole contract. Each subtest opens queues of its own.
+func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) queue.Queue) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := &world{T: t, now: start}
+			w.q = open(t, w.clock)
+			c.run(w)
+		})
+	}
+}
+
+var start = time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.UTC)
+
+// visibility is the timeout of most deliveries here.
+const visibility = time.Minute
+
+type world struct {
+	*testing.T
+	q   queue.Queue
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) advance(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (w *world) ok(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) equal(what string, got, want any) {
+	w.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func (w *world) send(step string, ids ...int64) {
+	w.Helper()
+	for _, id := range ids {
+		w.ok(w.q.Send(w.Context(), queue.Message{RequestID: id, Step: step}, 0))
+	}
+}
+
+// receive takes a message that must be there, and checks whose it is and how often it was delivered.
+func (w *world) receive(step string, id int64, count int) queue.Delivery {
+	w.Helper()
+	d, err := w.q.Receive(w.Context(), step, visibility, 0)
+	if err != nil {
+		w.Fatalf("Receive(%s): %v, want request %d", step, err, id)
+	}
+	w.equal("message", d.Message, queue.Message{RequestID: id, Step: step})
+	w.equal("receive count", d.ReceiveCount, count)
+	if d.Receipt == "" {
+		w.Error("no receipt")
+	}
+	return d
+}
+
+func (w *world) empty(step string) {
+	w.Helper()
+	if d, err := w.q.Receive(w.Context(), step, visibility, 0); !errors.Is(err, queue.ErrEmpty) {
+		w.Errorf("Receive(%s): got %+v, %v, want ErrEmpty", step, d, err)
+	}
+}
+
+func (w *world) dead(limit int, ids ...int64) []queue.Delivery {
+	w.Helper()
+	list, err := w.q.DeadLetters(w.Context(), visibility, limit)
+	w.ok(err)
+	var got []int64
+	for _, d := range list {
+		got = append(got, d.RequestID)
+	}
+	w.equal("dead letters", got, ids)
+	return list
+}
+
+func (w *world) age(step string, want time.Duration) {
+	w.Helper()
+	got, err := w.q.OldestAge(w.Context(), step)
+	w.ok(err)
+	w.equal("age of "+step, got, want)
+}
+
+type testCase struct {
+	name string
+	run  func(w *world)
+}
+
+var cases = append(append(deliveryCases, deadCases...), concurrentCases...)
+
+var deliveryCases = []testCase{
+	{"empty", func(w *world) {
+		w.empty("source")
+		w.dead(10)
+		w.age("source", 0)
+	}},
+	{"in order, each queue by itself", func(w *world) {
+		w.send("source", 1, 2)
+		w.send("bundle", 3)
+		w.advance(time.Second)
+		w.send("source", 4)
+		d := w.receive("source", 1, 1)
+		w.equal("sent", d.SentAt, start)
+		w.receive("source", 2, 1)
+		w.equal("sent", w.receive("source", 4, 1).SentAt, start.Add(time.Second))
+		w.empty("source")
+		w.receive("bundle", 3, 1)
+		w.empty("bundle")
+	}},
+	{"delay", func(w *world) {
+		w.ok(w.q.Send(w.Context(), queue.Message{RequestID: 1, Step: "source"}, 10*time.Second))
+		w.send("source", 2)
+		w.receive("source", 2, 1)
+		w.advance(10*time.Second - time.Microsecond)
+		w.empty("source")
+		w.advance(time.Microsecond)
+		w.receive("source", 1, 1)
+	}},
+	{"invisible until the timeout", func(w *world) {
+		w.send("source", 1)
+		first := w.receive("source", 1, 1)
+		w.advance(visibility - time.Microsecond)
+		w.empty("source")
+		w.advance(time.Microsecond)
+		second := w.receive("source", 1, 2)
+		if first.Receipt == second.Receipt {
+			w.Error("two deliveries have the same receipt")
+		}
+		w.equal("sent", second.SentAt, start)
+	}},
+	{"acknowledged for good, twice is no error", func(w *world) {
+		w.send("source", 1, 2)
+		d := w.receive("source", 1, 1)
+		w.ok(w.q.Ack(w.Context(), d))
+		w.ok(w.q.Ack(w.Context(), d))
+		w.advance(time.Hour)
+		w.receive("source", 2, 1)
+		w.empty("source")
+	}},
+	{"a late Ack removes a message that nobody has", func(w *world) {
+		w.send("source", 1)
+		d := w.receive("source", 1, 1)
+		w.advance(2 * visibility)
+		w.ok(w.q.Ack(w.Context(), d))
+	}},
+	{"a late Ack does not remove a message delivered again", func(w *world) {
+		w.send("source", 1)
+		late := w.receive("source", 1, 1)
+		w.advance(visibility)
+		w.receive("source", 1, 2)
+		w.ok(w.q.Ack(w.Context(), late))
+		w.advance(visibility)
+		w.receive("source", 1, 3)
+	}},
+	{"no receipt acknowledges and extends nothing", func(w *world) {
+		w.send("source", 1)
+		none := queue.Delivery{Message: queue.Message{RequestID: 1, Step: "source"}}
+		w.ok(w.q.Ack(w.Context(), none))
+		if err := w.q.Extend(w.Context(), none, visibility); !errors.Is(err, queue.ErrReceiptExpired) {
+			w.Errorf("Extend: got %v, want ErrReceiptExpired", err)
+		}
+		w.receive("source", 1, 1)
+	}},
+	{"extend", func(w *world) {
+		w.send("source", 1)
+		d := w.receive("source", 1, 1)
+		w.advance(visibility - time.Second)
+		w.ok(w.q.Extend(w.Context(), d, visibility))
+		w.advance(visibility - time.Microsecond)
+		w.empty("source")
+		w.advance(time.Microsecond)
+		w.receive("source", 1, 2)
+	}},
+	{"extend by zero hands back", func(w *world) {
+		w.send("source", 1)
+		d := w.receive("source", 1, 1)
+		w.ok(w.q.Extend(w.Context(), d, 0))
+		again := w.receive("source", 1, 2)
+		if err := w.q.Extend(w.Context(), d, visibility); !errors.Is(err, queue.ErrReceiptExpired) {
+			w.Errorf("the old receipt: got %v, want ErrReceiptExpired", err)
+		}
+		w.ok(w.q.Extend(w.Context(), again, visibility))
+	}},
+	{"extend too late", func(w *world) {
+		w.send("source", 1)
+		d := w.receive("source", 1, 1)
+		w.advance(visibility)
+		for _, v := range []time.Duration{visibility, 0} {
+			if err := w.q.Extend(w.Context(), d, v); !errors.Is(err, queue.ErrReceiptExpired) {
+				w.Errorf("expired: got %v, want ErrReceiptExpired", err)
+			}
+		}
+		again := w.receive("source", 1, 2)
+		w.ok(w.q.Ack(w.Context(), again))
+		if err := w.q.Extend(w.Context(), again, visibility); !errors.Is(err, queue.ErrReceiptExpired) {
+			w.Errorf("acknowledged: got %v, want ErrReceiptExpired", err)
+		}
+	}},
+	{"age of the oldest", func(w *world) {
+		w.send("source", 1)
+		w.advance(time.Hour)
+		w.send("source", 2)
+		w.send("bundle", 3)
+		w.advance(time.Second)
+		w.age("source", time.Hour+time.Second)
+		w.age("bundle", time.Second)
+		d := w.receive("source", 1, 1)
+		w.age("source", time.Hour+time.Second)
+		w.ok(w.q.Ack(w.Context(), d))
+		w.age("source", time.Second)
+		w.age("resolve-gomod", 0)
+	}},
+	{"too large", func(w *world) {
+		err := w.q.Send(w.Context(), queue.Message{RequestID: 1, Step: strings.Repeat("x", queue.MaxMessageBytes)}, 0)
+		if !errors.Is(err, queue.ErrMessageTooLarge) {
+			w.Errorf("got %v, want ErrMessageTooLarge", err)
+		}
+	}},
+	{"a cancelled receiver returns", func(w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		at := time.Now()
+		if _, err := w.q.Receive(ctx, "source", visibility, time.Minute); !errors.Is(err, context.Canceled) {
+			w.Errorf("got %v, want context.Canceled", err)
+		}
+		if d := time.Since(at); d > 10*time.Second {
+			w.Errorf("it took %s", d)
+		}
+	}},
+	{"a receiver waits as long as it was told", func(w *world) {
+		at := time.Now()
+		if _, err := w.q.Receive(w.Context(), "source", visibility, 60*time.Millisecond); !errors.Is(err, queue.ErrEmpty) {
+			w.Errorf("got %v, want ErrEmpty", err)
+		}
+		if d := time.Since(at); d < 60*time.Millisecond {
+			w.Errorf("it waited only %s", d)
+		}
+	}},
+}
+
+var deadCases = []testCase{
+	{"dead letters", func(w *world) {
+		w.send("source", 1, 2)
+		for count := 1; count <= queue.MaxReceives; count++ {
+			d := w.receive("source", 1, count)
+			w.equal("last", d.Last(), count == queue.MaxReceives)
+			w.dead(10)
+			w.ok(w.q.Extend(w.Context(), d, 0))
+		}
+		w.receive("source", 2, 1) // the next one, not the dead one
+		w.empty("source")
+		d := w.dead(10, 1)[0]
+		w.equal("message", d.Message, queue.Message{RequestID: 1, Step: "source"})
+		w.equal("sent", d.SentAt, start)
+		w.dead(10) // invisible
+		w.advance(visibility)
+		d = w.dead(10, 1)[0]
+		w.ok(w.q.Ack(w.Context(), d))
+		w.advance(visibility)
+		w.dead(10)
+		w.receive("source", 2, 2)
+	}},
+	{"a message whose last receiver died", func(w *world) {
+		w.send("source", 1)
+		var d queue.Delivery
+		for count := 1; count <= queue.MaxReceives; count++ {
+			d = w.receive("source", 1, count)
+			w.dead(10)
+			w.advance(visibility)
+		}
+		// Nobody receives from the queue any more, as when a package manager was taken out.
+		w.dead(10, 1)
+		w.age("source", 0)
+		if err := w.q.Extend(w.Context(), d, visibility); !errors.Is(err, queue.ErrReceiptExpired) {
+			w.Errorf("the last receipt: got %v, want ErrReceiptExpired", err)
+		}
+	}},
+	{"the last delivery can be acknowledged", func(w *world) {
+		w.send("source", 1)
+		for count := 1; count < queue.MaxReceives; count++ {
+			w.ok(w.q.Extend(w.Context(), w.receive("source", 1, count), 0))
+		}
+		w.ok(w.q.Ack(w.Context(), w.receive("source", 1, queue.MaxReceives)))
+		w.advance(time.Hour)
+		w.empty("source")
+		w.dead(10)
+	}},
+	{"dead letters of several queues, in parts", func(w *world) {
+		w.send("source", 1)
+		w.send("bundle", 2)
+		w.send("source", 3)
+		for range queue.MaxReceives {
+			for _, step := range []string{"source", "source", "bundle"} {
+				if _, err := w.q.Receive(w.Context(), step, visibility, 0); err != nil {
+					w.Fatal(err)
+				}
+			}
+			w.advance(visibility)
+		}
+		w.dead(2, 1, 2)
+		w.dead(2, 3)
+		w.dead(2)
+	}},
+}
