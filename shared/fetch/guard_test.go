@@ -35,8 +35,14 @@ func TestAllowedHosts(t *testing.T) {
 		host, port string
 		want       bool
 	}{
-		{"git.example", "443", true}, {"git.example.", "22", true}, {"127.0.0.1", "8080", true}, {"::1", "99", true}, {"::2", "1", true},
-		{"127.0.0.1", "8081", false}, {"::1", "98", false}, {"x.git.example", "443", false},
+		{"git.example", "443", true},
+		{"git.example.", "22", true},
+		{"127.0.0.1", "8080", true},
+		{"::1", "99", true},
+		{"::2", "1", true},
+		{"127.0.0.1", "8081", false},
+		{"::1", "98", false},
+		{"x.git.example", "443", false},
 	} {
 		if got := g.allows(tc.host, tc.port); got != tc.want {
 			t.Errorf("%s port %s: got %v, want %v", tc.host, tc.port, got, tc.want)

@@ -207,9 +207,9 @@ func (s *objectSet) tree(ctx context.Context, hash plumbing.Hash, depth int, nee
 	}
 	s.types[hash] = plumbing.TreeObject
 	for _, e := range entries {
-		switch {
-		case e.mode == filemode.Submodule:
-		case e.mode == filemode.Dir:
+		switch e.mode {
+		case filemode.Submodule:
+		case filemode.Dir:
 			if err := s.tree(ctx, e.hash, depth+1, needed); err != nil {
 				return err
 			}

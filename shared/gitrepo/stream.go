@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -173,12 +174,7 @@ func (c *Client) openSSH(ctx context.Context, u remoteURL) (session, error) {
 }
 
 func startSSH(conn net.Conn, u remoteURL, config *ssh.ClientConfig) (*stream, error) {
-	addr := conn.RemoteAddr().String()
-	if port := u.Port(); port != "" {
-		addr = net.JoinHostPort(u.Hostname(), port)
-	} else {
-		addr = net.JoinHostPort(u.Hostname(), "22")
-	}
+	addr := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "22"))
 	cc, chans, reqs, err := ssh.NewClientConn(conn, addr, config)
 	if err != nil {
 		return nil, sshFault(err, u)

@@ -49,7 +49,7 @@ type Settings struct {
 	// Environment are variables that the operator adds to what the manager's builds get. The pipeline
 	// merges them in; resolvers need not look.
 	Environment map[string]request.EnvironmentVariable `json:"environment,omitempty"`
-	Local  LocalSettings     `json:"-"`
+	Local       LocalSettings                          `json:"-"`
 }
 
 // LocalSettings depend on the machine and never on what comes out.

@@ -28,7 +28,8 @@ func RepoName(repo string) string {
 func isScheme(s string) bool {
 	for i, c := range []byte(s) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && (i == 0 || !('0' <= c && c <= '9' || strings.IndexByte("+-.", c) >= 0)) {
+		later := '0' <= c && c <= '9' || strings.IndexByte("+-.", c) >= 0 // not as the first one
+		if !letter && (i == 0 || !later) {
 			return false
 		}
 	}
