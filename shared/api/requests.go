@@ -14,13 +14,15 @@ import (
 
 func (s *server) listParams() []param {
 	return []param{
-		{name: "page", kind: countParam}, {name: "per_page", kind: countParam},
+		{name: "page", kind: countParam},
+		{name: "per_page", kind: countParam},
 		{name: "state", schema: &request.Schema{Type: "string", Enum: request.States}},
 		{name: "verbose", kind: boolParam},
 		{name: "repo", schema: &request.Schema{Type: "string", MaxLength: request.MaxRepoLength}},
 		{name: "ref", schema: request.RefSchema()},
 		{name: "pkg_manager", schema: &request.Schema{Type: "string", Enum: s.names}, many: true},
-		{name: "created_from", kind: dateParam}, {name: "created_to", kind: dateParam},
+		{name: "created_from", kind: dateParam},
+		{name: "created_to", kind: dateParam},
 		{name: "error_origin", schema: &request.Schema{Type: "string", Enum: request.Origins}},
 		{name: "error_type", schema: request.Text()},
 	}

@@ -228,8 +228,8 @@ func (w *world) must(method, target, identity string, body any) {
 	}
 }
 
-// order posts a request with these keys beside repo and ref.
-func (w *world) order(extra map[string]any) {
+// post posts a request with these keys beside repo and ref.
+func (w *world) post(extra map[string]any) {
 	w.t.Helper()
 	body := map[string]any{"repo": repo, "ref": ref}
 	for k, v := range extra {
