@@ -254,7 +254,7 @@ func (b *Blob) copyPart(ctx context.Context, w io.Writer, part blob.Part) error 
 	if length < 0 {
 		length = o.Info().Size - part.Offset
 	}
-	if part.Offset < 0 || length < 0 || part.Offset+length > o.Info().Size {
+	if part.Offset < 0 || length < 0 || length > o.Info().Size-part.Offset { // no sum: it may overflow
 		return fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, o.Info().Size)
 	}
 	_, err = io.Copy(w, io.NewSectionReader(o, part.Offset, length))
