@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
@@ -58,7 +59,7 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 		log.InfoContext(ctx, "step interrupted, handed back")
 		return p.handBack(context.WithoutCancel(ctx), d)
 	}
-	f := fault.From(err)
+	f := faultOf(err)
 	log = log.With("fault_origin", f.Origin, "fault_type", f.Type, "error", chain(err))
 	if !f.Final && !d.Last() {
 		pause := retryPause(d.ReceiveCount)
@@ -74,6 +75,17 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 		return err
 	}
 	return p.Queue.Ack(ctx, d)
+}
+
+// faultOf is the fault that an error holds. A full disk, which nobody made a fault of, is one of ours that
+// may pass.
+func faultOf(err error) *fault.Error {
+	f := fault.From(err)
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	if full && f.Origin == fault.OriginServer {
+		return fault.Server(fault.FileAccessError, "The storage of the service is full. Please try again later.").Because(err)
+	}
+	return f
 }
 
 // chain is the whole wrapped error with the fault's private cause, for the service's log.
