@@ -129,7 +129,13 @@ func Decode(r io.Reader) (Data, error) {
 			return d, err
 		}
 	}
-	return d, expect(dec, json.Delim('}'))
+	if err := expect(dec, json.Delim('}')); err != nil {
+		return d, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return d, fmt.Errorf("packages data: more than one value, the second ends at byte %d", dec.InputOffset())
+	}
+	return d, nil
 }
 
 func expect(dec *json.Decoder, want json.Delim) error {

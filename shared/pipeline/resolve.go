@@ -140,8 +140,10 @@ func (p *Pipeline) runResolver(ctx context.Context, w work, src sourceRecord, m 
 		defer roots[i].Close()
 	}
 	in.Source, in.Scratch = roots[0], roots[1]
-	if err := p.extractSource(ctx, src, in.Source); err != nil {
-		return storedResult{}, p.sourceLost(ctx, w, err)
+	if !m.NoTree {
+		if err := p.extractSource(ctx, src, in.Source); err != nil {
+			return storedResult{}, p.sourceLost(ctx, w, err)
+		}
 	}
 
 	var reasons []string

@@ -19,6 +19,9 @@ type Descriptor struct {
 	Types []packages.Rule
 	// NeedsSubmodules: the source is checked out with its submodules.
 	NeedsSubmodules bool
+	// NoTree: the resolver reads no file of the source, so none is written to disk for it; Input.Source
+	// is empty.
+	NoTree bool
 	// NeedsTags: the source comes with a snapshot of its version tags.
 	NeedsTags bool
 	// RefusesReplacements is the manager's name in the sentence "Dependency replacements are not yet

@@ -19,6 +19,7 @@ func Descriptor() resolver.Descriptor {
 		Rank:            50,
 		Types:           Rules(),
 		NeedsSubmodules: true,
+		NoTree:          true,
 		Detect:          func(names map[string]bool) bool { return names[".gitmodules"] },
 		Version:         "1",
 		New:             func(resolver.Settings) (resolver.Resolver, error) { return submodules{}, nil },

@@ -36,6 +36,8 @@ func filled(tb testing.TB, n int) *Store {
 				SELECT ids.id, created, repo_name, ref, state, updated, ` + body + ` FROM ids, request WHERE request.id = 1`,
 			ids + `INSERT INTO history (request_id, seq, state, reason, at)
 				SELECT ids.id, seq, state, reason, at FROM ids, history WHERE request_id = 1`,
+			`DELETE FROM created_block WHERE ?1 > 0`,
+			`INSERT INTO created_block (block, low, high, n) SELECT id / 1000, min(created), max(created), count(*) FROM request WHERE ?1 > 0 GROUP BY 1`,
 			ids + `INSERT INTO list_index (filter, value, id) SELECT filter, value, ids.id FROM
 				(SELECT filter, value FROM list_index WHERE id = 1) CROSS JOIN ids`,
 		} {

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -92,12 +94,29 @@ func (s *Store) List(ctx context.Context, f store.Filter, p store.Page) (store.L
 }
 
 func (s *Store) pageOfIDs(ctx context.Context, tx *sql.Tx, f store.Filter, p store.Page) (ids []int64, total int64, err error) {
+	skip, err := offset(p)
+	if err != nil {
+		return nil, 0, err
+	}
 	wanted := wantedValues(f)
-	skip := int64(p.Number-1) * int64(p.PerPage)
-	if len(wanted) == 1 && f.CreatedFrom.IsZero() && f.CreatedTo.IsZero() {
+	switch created := !f.CreatedFrom.IsZero() || !f.CreatedTo.IsZero(); {
+	case len(wanted) == 1 && !created:
 		return pageOfOne(ctx, tx, wanted[0], skip, p.PerPage)
+	case len(wanted) == 1 && wanted[0].filter == filterAll:
+		return pageOfCreated(ctx, tx, f, skip, p.PerPage)
 	}
 	return pageOfSeveral(ctx, tx, wanted, f, skip, p.PerPage)
+}
+
+// offset is how many entries come before the page.
+func offset(p store.Page) (int64, error) {
+	if p.Number < 1 || p.PerPage < 1 {
+		return 0, fmt.Errorf("page %d of %d entries: both count from 1", p.Number, p.PerPage)
+	}
+	if int64(p.Number-1) > math.MaxInt64/int64(p.PerPage) {
+		return 0, fmt.Errorf("page %d of %d entries: %w", p.Number, p.PerPage, store.ErrPageOutOfRange)
+	}
+	return int64(p.Number-1) * int64(p.PerPage), nil
 }
 
 // wantedValues are the entries that a request must have; at least one.
@@ -216,7 +235,7 @@ func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 		return c, err
 	}
 	var micros int64
-	err = s.read.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(duration), 0) FROM metric WHERE state = ?`, string(request.StateComplete)).Scan(&c.Completed, &micros)
+	err = s.read.QueryRowContext(ctx, `SELECT n, duration FROM completed`).Scan(&c.Completed, &micros)
 	c.CompletedSeconds = float64(micros) / 1e6
 	return c, err
 }

@@ -31,11 +31,24 @@ func measure(ctx context.Context, tx *sql.Tx, id int64) error {
 		if c.State != request.StateComplete && c.State != request.StateFailed {
 			continue
 		}
+		if err := countCompleted(ctx, tx, id, -1); err != nil {
+			return err // what was counted of it before, when its times change
+		}
 		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO metric (id, state, reason, finished, duration, queued) VALUES (?, ?, ?, ?, ?, ?)`,
 			id, string(c.State), c.Reason, c.At.UnixMicro(), c.At.Sub(list[0].At).Microseconds(), list[1].At.Sub(list[0].At).Microseconds())
-		return err
+		if err != nil {
+			return err
+		}
+		return countCompleted(ctx, tx, id, 1)
 	}
 	return nil
+}
+
+// countCompleted adds a request's metric to the sum of the complete ones, or takes it out (sign -1).
+func countCompleted(ctx context.Context, tx *sql.Tx, id int64, sign int) error {
+	_, err := tx.ExecContext(ctx, `UPDATE completed SET n = n + ?1, duration = completed.duration + ?1 * m.duration
+		FROM (SELECT duration FROM metric WHERE id = ?2 AND state = 'complete') m`, sign, id)
+	return err
 }
 
 // SetTimes sets when a request was created (nil: leave it; zero: unknown) and the times of its history,
@@ -85,11 +98,15 @@ func metricsWhere(f store.MetricsFilter) (string, []any) {
 func (s *Store) Metrics(ctx context.Context, f store.MetricsFilter, p store.Page) (store.MetricsList, error) {
 	where, args := metricsWhere(f)
 	var list store.MetricsList
+	skip, err := offset(p)
+	if err != nil {
+		return list, err
+	}
 	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM metric m`+where, args...).Scan(&list.Total); err != nil {
 		return list, err
 	}
 	rows, err := s.read.QueryContext(ctx, `SELECT id, state, reason, finished, duration, queued FROM metric m`+where+` ORDER BY id DESC LIMIT ? OFFSET ?`,
-		append(args, p.PerPage, int64(p.Number-1)*int64(p.PerPage))...)
+		append(args, p.PerPage, skip)...)
 	if err != nil {
 		return list, err
 	}

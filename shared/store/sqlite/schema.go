@@ -99,6 +99,23 @@ CREATE TABLE message (
 	receipt      TEXT NOT NULL
 ) STRICT;
 CREATE INDEX message_visible ON message (queue, visible);
+`, `
+CREATE TABLE created_block (           -- creation times in a block of ids; requests without one are in none
+	block        INTEGER PRIMARY KEY,  -- id / 1000
+	low          INTEGER NOT NULL,
+	high         INTEGER NOT NULL,
+	n            INTEGER NOT NULL
+) STRICT;
+INSERT INTO created_block (block, low, high, n)
+	SELECT id / 1000, min(created), max(created), count(*) FROM request WHERE created IS NOT NULL GROUP BY 1;
+
+CREATE TABLE completed (               -- one row: how many metrics are complete, and the sum of their durations
+	n            INTEGER NOT NULL,
+	duration     INTEGER NOT NULL
+) STRICT;
+INSERT INTO completed (n, duration) SELECT count(*), coalesce(sum(duration), 0) FROM metric WHERE state = 'complete';
+
+CREATE INDEX message_receipt ON message (receipt);
 `}
 
 // migrate brings the file to our version. A file of a newer program is left alone.

@@ -160,7 +160,12 @@ func history(ctx context.Context, q querier, id int64) ([]request.StateChange, e
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id int64) (request.Request, error) {
-	return get(ctx, s.read, id)
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // state and history of one moment
+	if err != nil {
+		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
+	}
+	defer tx.Rollback()
+	return get(ctx, tx, id)
 }
 
 func get(ctx context.Context, q querier, id int64) (request.Request, error) {

@@ -64,6 +64,9 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 		if err := appendHistory(ctx, tx, req.ID, first); err != nil {
 			return err
 		}
+		if err := countCreated(ctx, tx, req.ID); err != nil {
+			return err
+		}
 		return reindex(ctx, tx, req.ID, nil, filterValues(req))
 	})
 	if err != nil {
@@ -136,6 +139,11 @@ func write(ctx context.Context, tx *sql.Tx, old, req request.Request) error {
 	}
 	if err := reindex(ctx, tx, req.ID, filterValues(old), filterValues(req)); err != nil {
 		return err
+	}
+	if !old.Created.Equal(req.Created) {
+		if err := recountCreated(ctx, tx, req.ID); err != nil {
+			return err
+		}
 	}
 	before, after := store.References(&old), store.References(&req)
 	for _, key := range before {

@@ -136,6 +136,23 @@ var concurrentCases = []testCase{
 		})
 		w.equal("entries", len(w.get(id).History), 2)
 	}},
+	{"state and history are of one moment", func(w *world) {
+		id := w.create().ID
+		together(func(worker int) {
+			for round := range rounds {
+				if worker == 0 {
+					w.update(id, toState(request.StateInProgress, fmt.Sprintf("round %d", round)))
+					continue
+				}
+				got := w.get(id)
+				newest := got.History[0]
+				if newest.Reason != got.StateReason || !newest.At.Equal(got.Updated) {
+					w.Errorf("reason %q, history begins with %q", got.StateReason, newest.Reason)
+				}
+			}
+		})
+		w.equal("entries", len(w.get(id).History), rounds+1)
+	}},
 	{"lists agree with themselves while requests change", func(w *world) {
 		for range 40 {
 			w.create()

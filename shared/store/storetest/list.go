@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/request"
@@ -141,6 +142,26 @@ var listCases = []testCase{
 			}
 		}
 		w.list(store.Filter{}, 1, 10, []int64{3, 2, 1}, 3)
+	}},
+	{"pages that no list can have", func(w *world) {
+		w.create()
+		w.update(1, toState(request.StateComplete, "x"))
+		for _, f := range []store.Filter{{}, {State: request.StateComplete}, {State: request.StateComplete, Ref: refA}, {CreatedFrom: start}} {
+			for _, perPage := range []int{1, 3, 10, 1000} {
+				// Number * PerPage is more than an int64 holds.
+				w.outOfRange(f, math.MaxInt, perPage)
+				w.outOfRange(f, math.MaxInt/2+2, perPage)
+			}
+			for _, p := range []store.Page{{}, {Number: 1}, {PerPage: 1}, {Number: -1, PerPage: 1}, {Number: 1, PerPage: -1}} {
+				if got, err := w.s.List(w.Context(), f, p); err == nil {
+					w.Errorf("List(%+v, %+v): got %+v, want an error", f, p, got)
+				}
+			}
+		}
+		_, err := w.s.Metrics(w.Context(), store.MetricsFilter{}, store.Page{Number: math.MaxInt, PerPage: 10})
+		if !errors.Is(err, store.ErrPageOutOfRange) {
+			w.Errorf("Metrics: got %v, want ErrPageOutOfRange", err)
+		}
 	}},
 	{"thousands", func(w *world) {
 		for i := range manyIDs {
