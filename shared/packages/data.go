@@ -71,16 +71,23 @@ func reprVersion(v *string) string {
 // MergeDependencies is the flat list of a request's dependencies: all packages' lists, sorted, equal ones
 // (name, type, version, dev) once. Of equal ones the first is kept, with its Replaces.
 func MergeDependencies(list []Package) []Dependency {
-	n := 0
-	for _, p := range list {
-		n += len(p.Dependencies)
+	type identity struct {
+		kind, name, version string
+		hasVersion, dev     bool
 	}
-	all := make([]Dependency, 0, n)
+	seen := map[identity]bool{}
+	merged := []Dependency{}
 	for _, p := range list {
-		all = append(all, p.Dependencies...)
+		for _, d := range p.Dependencies {
+			id := identity{d.Type, d.Name, Deref(d.Version), d.Version != nil, d.Dev != nil && *d.Dev}
+			if !seen[id] {
+				seen[id] = true
+				merged = append(merged, d)
+			}
+		}
 	}
-	slices.SortStableFunc(all, compareDependency)
-	return slices.CompactFunc(all, func(a, b Dependency) bool { return compareDependency(a, b) == 0 })
+	slices.SortStableFunc(merged, compareDependency)
+	return merged
 }
 
 // Counts are packages_count and dependencies_count.

@@ -96,9 +96,11 @@ func Encode(w io.Writer, d Data) error {
 	return b.Flush()
 }
 
-// Decode reads what Encode wrote, one package after the other.
+// Decode reads what Encode wrote, one package after the other. Equal texts share their memory: the packages
+// of a large Go repository name the same few hundred dependencies half a million times.
 func Decode(r io.Reader) (Data, error) {
 	var d Data
+	same := interner{texts: map[string]string{}, versions: map[string]*string{}}
 	dec := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
 	if err := expect(dec, json.Delim('{')); err != nil {
 		return d, err
@@ -123,7 +125,7 @@ func Decode(r io.Reader) (Data, error) {
 			if err := dec.Decode(&p); err != nil {
 				return d, fmt.Errorf("packages data, package %d: %w", len(d.Packages)+1, err)
 			}
-			d.Packages = append(d.Packages, p)
+			d.Packages = append(d.Packages, same.pack(p))
 		}
 		if err := expect(dec, json.Delim(']')); err != nil {
 			return d, err
@@ -136,6 +138,43 @@ func Decode(r io.Reader) (Data, error) {
 		return d, fmt.Errorf("packages data: more than one value, the second ends at byte %d", dec.InputOffset())
 	}
 	return d, nil
+}
+
+// interner keeps one of each text.
+type interner struct {
+	texts    map[string]string
+	versions map[string]*string
+}
+
+func (in interner) text(s string) string {
+	if one, ok := in.texts[s]; ok {
+		return one
+	}
+	in.texts[s] = s
+	return s
+}
+
+func (in interner) version(v *string) *string {
+	if v == nil {
+		return nil
+	}
+	if one, ok := in.versions[*v]; ok {
+		return one
+	}
+	in.versions[*v] = v
+	return v
+}
+
+// pack makes a package as small as it can be.
+func (in interner) pack(p Package) Package {
+	p.Type, p.Version = in.text(p.Type), in.version(p.Version)
+	list := make([]Dependency, len(p.Dependencies))
+	for i, d := range p.Dependencies {
+		d.Name, d.Type, d.Version = in.text(d.Name), in.text(d.Type), in.version(d.Version)
+		list[i] = d
+	}
+	p.Dependencies = list
+	return p
 }
 
 func expect(dec *json.Decoder, want json.Delim) error {
