@@ -6,6 +6,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/pyrepr"
 )
 
 // parseModulesTxt reads vendor/modules.txt, as written by `go mod vendor`: the modules that provide
@@ -24,11 +25,11 @@ func parseModulesTxt(text string) ([]module.Version, error) {
 		case strings.HasPrefix(line, "# "):
 			m, ok := parseModuleLine(line)
 			if !ok {
-				return nil, fault.Client(fault.InvalidFileFormat, "vendor/modules.txt: unexpected module line format: %s", pyString(line))
+				return nil, fault.Client(fault.InvalidFileFormat, "vendor/modules.txt: unexpected module line format: %s", pyrepr.String(line))
 			}
 			current, taken = m, false
 		case strings.HasPrefix(line, "#"):
-			return nil, fault.Client(fault.InvalidFileFormat, "vendor/modules.txt: unexpected format: %s", pyString(line))
+			return nil, fault.Client(fault.InvalidFileFormat, "vendor/modules.txt: unexpected format: %s", pyrepr.String(line))
 		case current.Path == "":
 			return nil, fault.Client(fault.InvalidFileFormat, "vendor/modules.txt: package has no parent module: %s", line)
 		case !taken:
