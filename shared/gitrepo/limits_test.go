@@ -93,7 +93,8 @@ func TestHostileTrees(t *testing.T) {
 	defer store.Close()
 	put := func(o interface {
 		Encode(plumbing.EncodedObject) error
-	}) plumbing.Hash {
+	},
+	) plumbing.Hash {
 		t.Helper()
 		e := store.NewEncodedObject()
 		if err := o.Encode(e); err != nil {

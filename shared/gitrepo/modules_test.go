@@ -70,10 +70,23 @@ func TestModuleCheck(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range []module{
-		{"..", "p", "u"}, {"a/../b", "p", "u"}, {`a\..\b`, "p", "u"}, {"a\x00", "p", "u"},
-		{"a", "", "u"}, {"a", "/etc", "u"}, {"a", "../x", "u"}, {"a", "x/../../y", "u"}, {"a", ".", "u"}, {"a", "..", "u"},
-		{"a", "x/", "u"}, {"a", "-x", "u"}, {"a", ".git/hooks", "u"}, {"a", "x/.GIT", "u"}, {"a", "x\ny", "u"},
-		{"a", "p", ""}, {"a", "p", "-x"},
+		{"..", "p", "u"},
+		{"a/../b", "p", "u"},
+		{`a\..\b`, "p", "u"},
+		{"a\x00", "p", "u"},
+		{"a", "", "u"},
+		{"a", "/etc", "u"},
+		{"a", "../x", "u"},
+		{"a", "x/../../y", "u"},
+		{"a", ".", "u"},
+		{"a", "..", "u"},
+		{"a", "x/", "u"},
+		{"a", "-x", "u"},
+		{"a", ".git/hooks", "u"},
+		{"a", "x/.GIT", "u"},
+		{"a", "x\ny", "u"},
+		{"a", "p", ""},
+		{"a", "p", "-x"},
 	} {
 		if err := bad.check(); err == nil {
 			t.Errorf("%q was accepted", bad)

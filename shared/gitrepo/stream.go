@@ -1,8 +1,8 @@
 package gitrepo
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"

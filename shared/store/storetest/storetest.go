@@ -54,8 +54,10 @@ type testCase struct {
 // start is when every test begins. It has microseconds, so that an adapter that rounds shows.
 var start = time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.UTC)
 
-const refA = "a7ac8d4c0b7fe90d51fb911511cbf6939655c877"
-const refB = "b58e8d4c0b7fe90d51fb911511cbf6939655c877"
+const (
+	refA = "a7ac8d4c0b7fe90d51fb911511cbf6939655c877"
+	refB = "b58e8d4c0b7fe90d51fb911511cbf6939655c877"
+)
 
 // world is a store, its clock, and what tests do with both.
 type world struct {
