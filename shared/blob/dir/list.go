@@ -101,7 +101,7 @@ func (b *Blob) children(list []child, rel, key, prefix string) ([]child, error) 
 				c.key += "/"
 			}
 			switch {
-			case !strings.HasPrefix(c.key, prefix) && !(c.dir && strings.HasPrefix(prefix, c.key)):
+			case !c.leadsTo(prefix):
 			case c.dir && long:
 				if list, err = b.children(list, c.path, c.key, prefix); err != nil {
 					return list, err
@@ -182,4 +182,9 @@ func (b *Blob) RemoveAbandoned() error {
 		}
 	}
 	return nil
+}
+
+// leadsTo reports whether the prefix's keys may lie at or below c.
+func (c child) leadsTo(prefix string) bool {
+	return strings.HasPrefix(c.key, prefix) || c.dir && strings.HasPrefix(prefix, c.key)
 }
