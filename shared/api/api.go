@@ -72,7 +72,8 @@ type Deps struct {
 	Steps func(managers []string) []string
 	// Expire does what follows from a request's becoming stale (api.md 15).
 	Expire func(ctx context.Context, before request.Request) error
-	// Health tells what works; nil: only the store is looked at.
+	// Health tells what works; nil: store, queue and storage are asked, and the workers are in this
+	// process.
 	Health func(ctx context.Context) Health
 	// Identify tells who calls; nil: Config.IdentityHeader, else a verified client certificate.
 	Identify func(r *http.Request) string

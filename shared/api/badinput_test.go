@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/api"
+	"github.com/cachito-serverless/cachito/shared/blob"
 )
 
 // message is the text of an answer with an error.
@@ -226,5 +228,31 @@ func TestDates(t *testing.T) {
 				t.Errorf("got %d %s\nwant %d and %q in it", out.Code, out.Body, status, tt.want)
 			}
 		})
+	}
+}
+
+// hugeBlobs says of every object that it is huge.
+type hugeBlobs struct{ blob.Blob }
+
+func (b hugeBlobs) Stat(ctx context.Context, key string) (blob.Info, error) {
+	info, err := b.Blob.Stat(ctx, key)
+	info.Size = 300 << 20
+	return info, err
+}
+
+// TestDocumentOfTooMuch: a document that would not fit into memory is refused before anything is read.
+func TestDocumentOfTooMuch(t *testing.T) {
+	w := newWorld(t, settings(), func(d *api.Deps) { d.Blobs = hugeBlobs{d.Blobs} })
+	for id := range int64(2) {
+		w.post(nil)
+		w.storePackages(id+1, nil)
+		w.complete(id + 1)
+	}
+	if out := w.ask(http.MethodGet, "/api/v1/sbom?requests=1", "", nil); out.Code != 200 {
+		t.Errorf("one: status %d, want 200: %s", out.Code, out.Body)
+	}
+	out := w.ask(http.MethodGet, "/api/v1/sbom?requests=1,2", "", nil)
+	if got, want := message(t, out.Body.Bytes()), "The packages data of these requests exceeds 536870912 bytes: ask for fewer of them at a time"; out.Code != 400 || got != want {
+		t.Errorf("two: got %d %q, want 400 %q", out.Code, got, want)
 	}
 }

@@ -59,8 +59,12 @@ func (c *call) sbom() error { return c.documents(sbom.CycloneDX) }
 
 type documentWriter func(w io.Writer, requests []packages.Context, rules packages.Rules) error
 
-// maxDocumentRequests bounds how many requests one document is made of.
-const maxDocumentRequests = 1000
+const (
+	// maxDocumentRequests bounds how many requests one document is made of.
+	maxDocumentRequests = 1000
+	// maxDocumentBytes bounds their packages data: some ten of the largest applications known.
+	maxDocumentBytes = 512 << 20
+)
 
 func requestsParams() []param { return []param{{name: "requests", schema: request.Text()}} }
 
@@ -137,7 +141,17 @@ func requestIDs(text string) ([]string, error) {
 
 func (c *call) document(list []request.Request, write documentWriter) error {
 	var contexts []packages.Context
+	size := int64(0)
 	for _, req := range list {
+		if req.PackagesKey != "" {
+			info, err := c.Blobs.Stat(c.r.Context(), req.PackagesKey)
+			if err != nil && !errors.Is(err, blob.ErrNotFound) {
+				return err
+			}
+			if size += info.Size; size > maxDocumentBytes {
+				return badRequest("The packages data of these requests exceeds %d bytes: ask for fewer of them at a time", maxDocumentBytes)
+			}
+		}
 		data, err := c.packagesOf(c.r.Context(), req)
 		if err != nil {
 			return err

@@ -63,7 +63,7 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // ServeHTTP gives every call an id, a log line, a place in the metrics, and a net under panics.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	started := time.Now()
+	started := s.Clock()
 	id := newRequestID()
 	out := &statusWriter{ResponseWriter: w}
 	c := &call{server: s, w: out, r: r, log: s.Log.With("http_request_id", id)}
@@ -78,7 +78,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				p = nil
 			}
 		}
-		c.done(out, time.Since(started))
+		c.done(out, s.Clock().Sub(started))
 		if p != nil {
 			c.cut()
 		}

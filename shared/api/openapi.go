@@ -104,7 +104,10 @@ func (c *call) openAPIJSON() error { return c.write(http.StatusOK, c.description
 func (c *call) openAPIYAML() error { return c.sendBytes("application/yaml", c.description.yaml) }
 
 // startPage answers GET / with the description for people.
-func (c *call) startPage() error { return c.sendBytes("text/html; charset=utf-8", c.description.page) }
+func (c *call) startPage() error {
+	c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	return c.sendBytes("text/html; charset=utf-8", c.description.page)
+}
 
 // sendBytes answers with a small thing that is ready.
 func (c *call) sendBytes(contentType string, content []byte) error {

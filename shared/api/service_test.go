@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/api"
+	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
@@ -334,7 +335,8 @@ func TestHealth(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"/api/v1/status", 200, `"services": [{"name":"database","ok":false,"reason":"database connection failed"}]`},
+		{"/api/v1/status", 200, `"services": [{"name":"database","ok":false,"reason":"database connection failed"},{"name":"queue","ok":true},{"name":"storage","ok":true}]`},
+		{"/api/v1/status", 200, `"workers": [{"name":"pipeline","ok":true}]`},
 		{"/api/v1/status", 200, `"can_process": {"git-submodule":false,"gomod":false,`},
 		{"/api/v1/status/short", 503, `{"ok": false, "reason": "database unavailable: database connection failed"}`},
 		{"/healthcheck", 500, "The server encountered an internal error"},
@@ -348,6 +350,45 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s tells an address: %s", tt.target, out.Body)
 		}
 	}
+}
+
+// TestHealthOfEveryService: each of them alone takes everything with it, and all well is well.
+func TestHealthOfEveryService(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*api.Deps)
+		want   string
+	}{
+		{"all well", func(*api.Deps) {}, ""},
+		{"queue", func(d *api.Deps) { d.Queue = goneQueue{d.Queue} }, "queue unavailable: queue connection failed"},
+		{"storage", func(d *api.Deps) { d.Blobs = goneBlobs{d.Blobs} }, "storage unavailable: storage connection failed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, settings(), func(d *api.Deps) { d.Health = nil }, tt.change)
+			var short struct{ Reason string }
+			out := w.ask(http.MethodGet, "/api/v1/status/short", "", nil)
+			if err := json.Unmarshal(out.Body.Bytes(), &short); err != nil || short.Reason != tt.want {
+				t.Errorf("reason %q, want %q (%v)", short.Reason, tt.want, err)
+			}
+			can := fmt.Sprintf(`"gomod":%v`, tt.want == "")
+			if out := w.ask(http.MethodGet, "/api/v1/status", "", nil); !strings.Contains(out.Body.String(), can) {
+				t.Errorf("status %s, want %s in it", out.Body, can)
+			}
+		})
+	}
+}
+
+type goneQueue struct{ queue.Queue }
+
+func (goneQueue) OldestAge(context.Context, string) (time.Duration, error) {
+	return 0, errors.New("dial 10.1.2.3: connection refused")
+}
+
+type goneBlobs struct{ blob.Blob }
+
+func (goneBlobs) Stat(context.Context, string) (blob.Info, error) {
+	return blob.Info{}, errors.New("dial 10.1.2.3: connection refused")
 }
 
 type gone struct{ store.Store }

@@ -3,9 +3,14 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
+	"sync"
+	"time"
+
+	"github.com/cachito-serverless/cachito/shared/blob"
 )
 
 // Health is what works and what does not.
@@ -28,15 +33,46 @@ type Service struct {
 // Worker is one of the processes or functions that run steps.
 type Worker struct{ Name, Reason string }
 
+// checkTimeout is when a service that does not answer counts as down.
+const checkTimeout = 5 * time.Second
+
+// health asks the three things that nothing works without.
 func (s *server) health(ctx context.Context) Health {
 	if s.Deps.Health != nil {
 		return s.Deps.Health(ctx)
 	}
-	db := Service{Name: "database", Core: true}
-	if err := s.Store.Ping(ctx); err != nil {
-		db.Reason = "database connection failed"
+	checks := []struct {
+		name string
+		ask  func(ctx context.Context) error
+	}{
+		{"database", s.Store.Ping},
+		{"queue", func(ctx context.Context) error {
+			_, err := s.Queue.OldestAge(ctx, s.Steps(nil)[0])
+			return err
+		}},
+		{"storage", func(ctx context.Context) error {
+			_, err := s.Blobs.Stat(ctx, "health/no-such-object")
+			if errors.Is(err, blob.ErrNotFound) {
+				return nil
+			}
+			return err
+		}},
 	}
-	return Health{Services: []Service{db}, Workers: []Worker{{Name: "pipeline"}}}
+	h := Health{Services: make([]Service, len(checks)), Workers: []Worker{{Name: "pipeline"}}}
+	var all sync.WaitGroup
+	for i, check := range checks {
+		h.Services[i] = Service{Name: check.name, Core: true}
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+			defer cancel()
+			if err := check.ask(ctx); err != nil {
+				s.Log.WarnContext(ctx, "service does not work", "service", check.name, "error", err)
+				h.Services[i].Reason = check.name + " connection failed"
+			}
+		})
+	}
+	all.Wait()
+	return h
 }
 
 // status answers GET /status: 200 even when everything is down.
