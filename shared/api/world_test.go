@@ -51,7 +51,7 @@ const (
 // world is the API over the embedded adapters, with an empty store. No resolver runs: messages stay in
 // their queue.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	store   *storesqlite.Store
 	queue   *faultyQueue
 	blobs   *dir.Blob
@@ -77,7 +77,7 @@ func settings() api.Config {
 	}
 }
 
-func newWorld(t *testing.T, cfg api.Config, change ...func(*api.Deps)) *world {
+func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	t.Helper()
 	ctx := t.Context()
 	w := &world{t: t, logged: &lockedBuffer{}}
@@ -295,7 +295,7 @@ var certificateKey = sync.OnceValues(func() (*ecdsa.PrivateKey, error) {
 })
 
 // certificate makes a client certificate with a subject like "CN=tbrady,DC=domain,DC=local".
-func certificate(t *testing.T, subject string) *x509.Certificate {
+func certificate(t testing.TB, subject string) *x509.Certificate {
 	t.Helper()
 	oids := map[string]asn1.ObjectIdentifier{
 		"CN": {2, 5, 4, 3}, "OU": {2, 5, 4, 11}, "O": {2, 5, 4, 10}, "C": {2, 5, 4, 6},
