@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,15 +46,14 @@ func sourceKey(repo, ref, credential string, v variant) string {
 	} else if at := strings.LastIndex(repo, "@"); at >= 0 { // scp-like: git@host:path
 		place = strings.Replace(strings.TrimSuffix(repo[at+1:], ".git"), ":", "/", 1)
 	}
-	var elements []string
+	elements := []string{"sources"}
 	for _, e := range strings.Split(place, "/") {
-		switch e {
-		case "":
-			continue
-		case ".", "..":
-			e = "%" + e
+		if e != "" {
+			elements = append(elements, keyElement(e))
 		}
-		elements = append(elements, strings.ToValidUTF8(e, "%"))
+	}
+	if len(elements) == 1 { // no URL at all; the source step refuses it
+		elements = append(elements, "%")
 	}
 	name := ref
 	for _, part := range []struct {
@@ -67,7 +67,19 @@ func sourceKey(repo, ref, credential string, v variant) string {
 	if credential != "" {
 		name += "@" + keyHash(credential)[:16]
 	}
-	return "sources/" + strings.Join(elements, "/") + "/" + name + "/source.json"
+	return strings.Join(append(elements, name, "source.json"), "/")
+}
+
+// plainElement are the elements of a URL that can stand in a key as they are. No other begins with "%".
+var plainElement = regexp.MustCompile(`^[A-Za-z0-9_~@:+-][A-Za-z0-9._~@:+-]*$`)
+
+// keyElement makes an element of a key of any text: what is odd is hashed, so that two URLs never share
+// a source.
+func keyElement(e string) string {
+	if plainElement.MatchString(e) {
+		return e
+	}
+	return "%" + keyHash(e)[:32]
 }
 
 // variant is what a checkout contains besides the commit's own files.
