@@ -1,11 +1,12 @@
 // Package purl makes package URLs (https://github.com/package-url/purl-spec) in Cachito's spelling, which
 // clients compare byte for byte: what is percent-encoded and what is not is part of the contract. It knows
 // the purl types, not the package managers; those combine its functions in their descriptors.
+//
+// Parse reads any package URL, and PURL prints it in the specification's own spelling.
 package purl
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 )
 
@@ -16,15 +17,32 @@ func (e *Error) Error() string { return e.Message }
 
 func errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
+// notConvertible is the error for a version that says too little.
+func notConvertible(version string) error {
+	return errorf("Could not convert version %s to purl", version)
+}
+
+// given is a version that a purl needs. Null is written as Cachito, a Python program, writes it.
+func given(version *string) (string, error) {
+	if version == nil {
+		return "", notConvertible("None")
+	}
+	if *version == "" {
+		return "", notConvertible("")
+	}
+	return *version, nil
+}
+
 const hexDigits = "0123456789ABCDEF"
 
-// Escape percent-encodes every byte but A-Z a-z 0-9 _ . - ~ and those in keep.
+// Escape percent-encodes every byte but A-Z a-z 0-9 _ . - ~ and those in keep; hex digits are capitals.
 func Escape(text, keep string) string {
 	var b strings.Builder
+	b.Grow(len(text))
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("_.-~", c) >= 0, strings.IndexByte(keep, c) >= 0:
+		case isWord(c), strings.IndexByte(".-~", c) >= 0, strings.IndexByte(keep, c) >= 0:
 			b.WriteByte(c)
 		default:
 			b.WriteByte('%')
@@ -34,6 +52,11 @@ func Escape(text, keep string) string {
 	}
 	return b.String()
 }
+
+// isWord reports whether c is one of A-Z a-z 0-9 _.
+func isWord(c byte) bool { return isLetter(c) || '0' <= c && c <= '9' || c == '_' }
+
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
 
 // Golang is the purl of a Go module or package; version may be empty (the standard library).
 //
@@ -46,136 +69,16 @@ func Golang(name, version string) string {
 	return p
 }
 
-// VCS is the purl of a repository at a commit: of its host where purl has a type for that, else generic.
+// Gem is the purl of a Ruby gem from a registry or a git repository ("git+<scheme>://host/path@REF").
 //
-//	pkg:github/org/repo@<ref>
-//	pkg:generic/name?vcs_url=https%3A%2F%2Fgitlab.com%2Fq%2Fa.git%40<ref>
-func VCS(name, repo, ref string) string {
-	repo = strings.TrimRight(repo, "/")
-	if u, err := url.Parse(repo); err == nil {
-		host := strings.ToLower(u.Hostname())
-		path := strings.ToLower(strings.TrimSuffix(strings.TrimLeft(u.Path, "/"), ".git"))
-		switch host {
-		case "github.com":
-			return "pkg:github/" + path + "@" + ref
-		case "bitbucket.org":
-			return "pkg:bitbucket/" + path + "@" + ref
-		}
-	}
-	return "pkg:generic/" + name + "?vcs_url=" + Escape(repo+"@"+ref, "")
-}
-
-// NPM is the purl of what npm or yarn installs; kind is the manager's name in messages.
-func NPM(kind, name, version string) (string, error) {
-	scheme, rest, hasScheme := strings.Cut(version, ":")
-	switch {
-	case version == "":
-		return "", errorf("Could not convert version %s to purl", version)
-	case !hasScheme:
-		return "pkg:npm/" + Escape(name, "/") + "@" + version, nil
-	case scheme == "file":
-		path := rest
-		if u, err := url.Parse(version); err == nil && strings.HasPrefix(rest, "//") {
-			path = u.Path
-		}
-		path, _, _ = strings.Cut(path, "#")
-		path, _, _ = strings.Cut(path, "?")
-		return "pkg:generic/" + Escape(name, "/") + "?file=" + Escape(path, ""), nil
-	case !strings.HasPrefix(rest, "//"):
-		path, ref, ok := strings.Cut(rest, "#")
-		at := strings.LastIndex(path, "/")
-		if !ok || ref == "" || at <= 0 || at == len(path)-1 {
-			return "", errorf("Could not convert version %s to purl", version)
-		}
-		return "pkg:" + scheme + "/" + path + "@" + ref, nil
-	case scheme == "git" || scheme == "git+http" || scheme == "git+https" || scheme == "git+ssh":
-		return "pkg:generic/" + Escape(name, "/") + "?vcs_url=" + Escape(version, ""), nil
-	case scheme == "http" || scheme == "https":
-		return "pkg:generic/" + Escape(name, "/") + "?download_url=" + Escape(version, ""), nil
-	}
-	return "", errorf("Unknown protocol in %s package version: %s", kind, version)
-}
-
-// NormalizePyPI is a Python project's name in purls: lower case, every run of characters outside
-// a-z 0-9 . is one "-".
-func NormalizePyPI(name string) string {
-	var b strings.Builder
-	dash := false
-	for _, r := range strings.ToLower(name) {
-		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' {
-			b.WriteRune(r)
-			dash = false
-		} else if !dash {
-			b.WriteByte('-')
-			dash = true
-		}
-	}
-	return b.String()
-}
-
-// PyPI is the purl of a Python dependency: of the index, a git repository, or a URL with its checksum
-// in the fragment.
-func PyPI(name, version string) (string, error) {
-	scheme, rest, _ := strings.Cut(version, "://")
-	switch {
-	case version == "":
-		return "", errorf("Could not convert version %s to purl", version)
-	case rest == "":
-		return "pkg:pypi/" + NormalizePyPI(name) + "@" + version, nil
-	case strings.HasPrefix(scheme, "git+"):
-		return gitRequirement(name, version)
-	}
-	_, fragment, _ := strings.Cut(version, "#")
-	checksum := ""
-	for _, part := range strings.Split(fragment, "&") {
-		if value, ok := strings.CutPrefix(part, "cachito_hash="); ok {
-			if plain, err := url.QueryUnescape(value); err == nil {
-				checksum = plain
-			}
-		}
-	}
-	if checksum == "" {
-		return "", errorf("Could not convert version %s to purl", version)
-	}
-	return "pkg:generic/" + NormalizePyPI(name) + "?download_url=" + Escape(version, "") + "&checksum=" + checksum, nil
-}
-
-// gitRequirement is the purl of "git+<scheme>://host/path@REF[#fragment]".
-func gitRequirement(name, version string) (string, error) {
-	text, _, _ := strings.Cut(strings.TrimPrefix(version, "git+"), "#")
-	at := strings.LastIndex(text, "@")
-	if at < 0 || !vcsPathKnown(text[:at]) {
-		return "", errorf("Could not convert version %s to purl", version)
-	}
-	return VCS(name, text[:at], text[at+1:]), nil
-}
-
-// vcsPathKnown: a repository on a host with a purl type of its own needs a namespace and a name.
-func vcsPathKnown(repo string) bool {
-	u, err := url.Parse(repo)
+//	pkg:gem/zeitwerk@2.4.2
+func Gem(name string, version *string) (string, error) {
+	v, err := given(version)
 	if err != nil {
-		return true
+		return "", err
 	}
-	switch strings.ToLower(u.Hostname()) {
-	case "github.com", "bitbucket.org":
-		return strings.Contains(strings.Trim(u.Path, "/"), "/")
+	if strings.HasPrefix(v, "git+") {
+		return gitRequirement(name, v)
 	}
-	return true
-}
-
-// Gem is the purl of a Ruby gem from a registry or a git repository.
-func Gem(name, version string) (string, error) {
-	if strings.HasPrefix(version, "git+") {
-		return gitRequirement(name, version)
-	}
-	return "pkg:gem/" + name + "@" + version, nil
-}
-
-// Submodule is the purl of "URL#REF".
-func Submodule(name, version string) (string, error) {
-	at := strings.LastIndex(version, "#")
-	if at < 0 || !vcsPathKnown(version[:at]) {
-		return "", errorf("Could not convert version %s to purl", version)
-	}
-	return VCS(name, version[:at], version[at+1:]), nil
+	return "pkg:gem/" + name + "@" + v, nil
 }
