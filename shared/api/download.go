@@ -54,13 +54,14 @@ func (c *call) download() error {
 	}
 	h := c.w.Header()
 	disposition := fmt.Sprintf("attachment; filename=cachito-%d.tar.gz", req.ID)
-	h.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(sum))
+	digest := "sha-256=" + base64.StdEncoding.EncodeToString(sum)
 	// A URL is signed for one method: HEAD is answered here, which needs no body.
 	if c.r.Method != http.MethodHead && c.redirects(req.Bundle.Size) {
 		url, err := c.Blobs.PresignGet(ctx, req.Bundle.Key, presignTTL, map[string]string{
 			"response-content-type": "application/gzip", "response-content-disposition": disposition,
 		})
 		if err == nil {
+			h.Set("Digest", digest)
 			h.Set("Location", url)
 			c.w.WriteHeader(http.StatusFound)
 			return nil
@@ -69,6 +70,7 @@ func (c *call) download() error {
 			return err
 		}
 	}
+	h.Set("Digest", digest)
 	h.Set("Content-Type", "application/gzip")
 	h.Set("Content-Disposition", disposition)
 	h.Set("Cache-Control", "no-cache")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -149,6 +150,27 @@ func TestDownloadOfWhatIsNotWhole(t *testing.T) {
 	check("The server encountered an internal error")
 	if !strings.Contains(w.logged.String(), "bundle of request 1") {
 		t.Errorf("the log does not name the request:\n%s", w.logged)
+	}
+}
+
+// notSigning cannot make URLs now.
+type notSigning struct{ blob.Blob }
+
+func (notSigning) PresignGet(context.Context, string, time.Duration, map[string]string) (string, error) {
+	return "", errors.New("no credentials")
+}
+
+// TestDownloadCannotBeSigned: the error is an error, without the bundle's headers.
+func TestDownloadCannotBeSigned(t *testing.T) {
+	cfg := settings()
+	cfg.Download = api.DownloadRedirect
+	w := newWorld(t, cfg, func(d *api.Deps) { d.Blobs = notSigning{d.Blobs} })
+	w.post(nil)
+	w.complete(1)
+	w.storeBundle(1, []byte(bundleText), "")
+	out := w.ask(http.MethodGet, "/api/v1/requests/1/download", "", nil)
+	if out.Code != 500 || out.Header().Get("Digest") != "" || out.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("got %d %v %s", out.Code, out.Header(), out.Body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -32,8 +33,9 @@ func (c *call) update() error {
 		return err
 	}
 	if u.State == request.StateStale && c.Expire != nil {
-		// Whatever goes wrong with the tidying, the state has changed; a repeated PATCH tries again.
-		if err := c.Expire(ctx, before); err != nil {
+		// The state has changed, so the tidying does not end with a client that goes away, and whatever
+		// goes wrong with it is no error of the report; a repeated PATCH tries again.
+		if err := c.Expire(context.WithoutCancel(ctx), before); err != nil {
 			c.log.ErrorContext(ctx, "stale request not tidied up", "cachito_request_id", c.id, "error", err)
 		}
 	}
