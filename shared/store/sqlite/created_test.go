@@ -51,11 +51,11 @@ func spread(t *testing.T, s *Store, n int64) map[int64]time.Time {
 
 // TestCreatedPages compares pages of a period with what a look at every request gives.
 func TestCreatedPages(t *testing.T) {
-	const n = 3500
+	const n = 2500
 	s := filled(t, n)
 	times := spread(t, s, n)
 	random := rand.New(rand.NewPCG(5, 6))
-	for range 60 {
+	for range 30 {
 		f := store.Filter{
 			CreatedFrom: epoch.Add(time.Duration(random.Int64N(n)) * time.Second),
 			CreatedTo:   epoch.Add(time.Duration(random.Int64N(n)) * time.Second),
@@ -73,7 +73,7 @@ func TestCreatedPages(t *testing.T) {
 				want = append(want, id)
 			}
 		}
-		const perPage = 70
+		const perPage = 20
 		pages := max((len(want)+perPage-1)/perPage, 1)
 		for _, number := range []int{1, random.IntN(pages) + 1, pages} {
 			got, err := s.List(t.Context(), f, store.Page{Number: number, PerPage: perPage})
