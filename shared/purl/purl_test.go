@@ -80,8 +80,8 @@ func TestVCS(t *testing.T) {
 		{"scp form", "git@github.com:a/b", "pkg:generic/the_Name?vcs_url=git%40github.com%3Aa%2Fb%40R"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := purl.VCS("the_Name", test.repo, "R"); got != test.want {
-				t.Errorf("VCS(%q) = %s, want %s", test.repo, got, test.want)
+			if got, err := purl.VCS("the_Name", test.repo, "R"); got != test.want || err != nil {
+				t.Errorf("VCS(%q) = %s, %v, want %s", test.repo, got, err, test.want)
 			}
 		})
 	}
@@ -98,16 +98,26 @@ func TestNormalizePyPI(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	_, err := purl.NPM("yarn", "a", "x://y")
+	version := "x://y"
+	_, err := purl.NPM("yarn", "a", &version)
 	var e *purl.Error
 	if !errors.As(err, &e) || e.Message != "Unknown protocol in yarn package version: x://y" {
 		t.Errorf("got %#v", err)
 	}
-	for name, make := range map[string]func(string, string) (string, error){"PyPI": purl.PyPI, "Gem": purl.Gem, "Submodule": purl.Submodule} {
+	for name, make := range map[string]func(string, *string) (string, error){"PyPI": purl.PyPI, "Gem": purl.Gem, "Submodule": purl.Submodule} {
 		version := "git+https://github.com/a/b" // no ref
-		text, err := make("n", version)
+		text, err := make("n", &version)
 		if !errors.As(err, &e) || e.Message != "Could not convert version "+version+" to purl" || text != "" {
 			t.Errorf("%s gives %q, %v", name, text, err)
+		}
+		if _, err := make("n", nil); !errors.As(err, &e) || e.Message != "Could not convert version None to purl" {
+			t.Errorf("%s without a version gives %v", name, err)
+		}
+	}
+	// A host with a purl type of its own needs a namespace.
+	for _, repo := range []string{"https://github.com", "https://github.com/a", "https://bitbucket.org/a.git/"} {
+		if text, err := purl.VCS("n", repo, "R"); !errors.As(err, &e) || e.Message != "Could not convert version "+repo+"@R to purl" || text != "" {
+			t.Errorf("VCS(%q) = %q, %v", repo, text, err)
 		}
 	}
 }

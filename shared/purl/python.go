@@ -33,9 +33,9 @@ func PyPI(name string, version *string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	scheme, _, hasScheme := strings.Cut(v, "://")
+	scheme, _, hasScheme := strings.Cut(v, ":")
 	switch {
-	case !hasScheme:
+	case !hasScheme || !isScheme(scheme): // a URL may do without slashes: file:./x
 		return "pkg:pypi/" + NormalizePyPI(name) + "@" + v, nil
 	case strings.HasPrefix(scheme, "git+"):
 		return gitRequirement(name, v)

@@ -107,7 +107,7 @@ func TestNoPURL(t *testing.T) {
 		{"pip", "git+https://github.com/a@R", convert + "git+https://github.com/a@R to purl"},
 		{"rubygems", "git+https://h/a", convert + "git+https://h/a to purl"},
 		{"git-submodule", "https://h/a", convert + "https://h/a to purl"},
-		{"git-submodule", "-", convert + " to purl"},
+		{"git-submodule", "-", convert + "None to purl"},
 		{"gomod", "./x", "Could not find parent Go module for package: n"},
 		{"go-package", "./x", "Could not find parent Go module for package: n"},
 	} {

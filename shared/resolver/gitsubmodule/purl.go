@@ -10,10 +10,10 @@ func Rules() []packages.Rule {
 	return []packages.Rule{{
 		Type: Name,
 		PackagePURL: func(_ packages.Context, p packages.Package) (string, error) {
-			return purl.Submodule(p.Name, packages.Deref(p.Version))
+			return purl.Submodule(p.Name, p.Version)
 		},
 		DependencyPURL: func(_ packages.Context, _ packages.Package, d packages.Dependency) (string, error) {
-			return purl.Submodule(d.Name, packages.Deref(d.Version))
+			return purl.Submodule(d.Name, d.Version)
 		},
 		Contents: packages.NoContents, ManifestRank: 6,
 	}}

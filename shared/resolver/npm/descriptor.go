@@ -24,7 +24,7 @@ func Rules() []packages.Rule {
 	return []packages.Rule{{
 		Type: Name, PackagePURL: resolver.RepositoryPURL,
 		DependencyPURL: func(_ packages.Context, _ packages.Package, d packages.Dependency) (string, error) {
-			return purl.NPM(Name, d.Name, packages.Deref(d.Version))
+			return purl.NPM(Name, d.Name, d.Version)
 		},
 		Contents: packages.RuntimeContents, ManifestRank: 2,
 	}}

@@ -28,7 +28,7 @@ func Rules() []packages.Rule {
 	return []packages.Rule{{
 		Type: Name, PackagePURL: resolver.RepositoryPURL,
 		DependencyPURL: func(_ packages.Context, _ packages.Package, d packages.Dependency) (string, error) {
-			return purl.PyPI(d.Name, packages.Deref(d.Version))
+			return purl.PyPI(d.Name, d.Version)
 		},
 		Contents: packages.RuntimeContents, ManifestRank: 3,
 	}}

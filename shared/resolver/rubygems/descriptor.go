@@ -33,8 +33,12 @@ func Rules() []packages.Rule {
 // dependencyPURL of a gem in the repository itself is the repository's, with the gem's path behind "#".
 func dependencyPURL(c packages.Context, owner packages.Package, d packages.Dependency) (string, error) {
 	version := packages.Deref(d.Version)
-	if strings.HasPrefix(version, "./") {
-		return purl.VCS(owner.Name, c.Repo, c.Ref) + "#" + path.Join(owner.Path, version), nil
+	if !strings.HasPrefix(version, "./") {
+		return purl.Gem(d.Name, d.Version)
 	}
-	return purl.Gem(d.Name, version)
+	text, err := purl.VCS(owner.Name, c.Repo, c.Ref)
+	if err != nil {
+		return "", err
+	}
+	return text + "#" + path.Join(owner.Path, version), nil
 }
