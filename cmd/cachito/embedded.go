@@ -79,7 +79,7 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 	}()
 	ctx := context.Background()
 	for _, d := range []string{filepath.Dir(at.database), at.blobs, at.git, at.work} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("making the data folders: %w", err)
 		}
 	}

@@ -133,7 +133,8 @@ func (p *Pipeline) pruneCache(ctx context.Context) error {
 	}
 	var lookUp error
 	freed, err := folder.Prune(ctx, p.settings.CacheMaxBytes, func(info blob.Info) bool {
-		if p.Clock().Sub(info.LastUse) < pruneGrace || strings.HasPrefix(info.Key, "logs/") {
+		// Logs and configuration files are no cache: they go with their requests.
+		if p.Clock().Sub(info.LastUse) < pruneGrace || strings.HasPrefix(info.Key, "logs/") || strings.HasPrefix(info.Key, "configfiles/") {
 			return false
 		}
 		key := info.Key
