@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,7 +83,13 @@ func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	ctx := t.Context()
 	w := &world{t: t, logged: &lockedBuffer{}}
 	folder := t.TempDir()
-	var err error
+	empty, err := emptyDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "db"), empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if w.store, err = storesqlite.Open(ctx, filepath.Join(folder, "db"), storesqlite.WithClock(w.clock)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +133,24 @@ func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	}
 	return w
 }
+
+// emptyDatabase is a database without requests, made once: making it takes longer than most cases.
+var emptyDatabase = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "api-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "db")
+	s, err := storesqlite.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // faultyQueue is the embedded queue, until it is broken.
 type faultyQueue struct {
