@@ -60,8 +60,13 @@ func TestSort(t *testing.T) {
 	t.Run("type first, then name, null versions before others, by code point", func(t *testing.T) {
 		one, two, none := "1", "2", packages.Package{Name: "n", Type: "gomod"}
 		d := packages.Data{Packages: []packages.Package{
-			{Name: "n", Type: "gomod", Version: &two}, {Name: "é", Type: "gomod", Version: &one}, {Name: "z", Type: "gomod", Version: &one},
-			{Name: "Z", Type: "gomod", Version: &one}, {Name: "n", Type: "gomod", Version: &one}, {Name: "a", Type: "npm", Version: &one}, none,
+			{Name: "n", Type: "gomod", Version: &two},
+			{Name: "é", Type: "gomod", Version: &one},
+			{Name: "z", Type: "gomod", Version: &one},
+			{Name: "Z", Type: "gomod", Version: &one},
+			{Name: "n", Type: "gomod", Version: &one},
+			{Name: "a", Type: "npm", Version: &one},
+			none,
 			{Name: "zz", Type: "go-package", Version: &one},
 		}}
 		d.Sort()
@@ -94,10 +99,16 @@ func TestCheck(t *testing.T) {
 		list []packages.Package
 		want string
 	}{
-		{"K02 the same package at two paths", []packages.Package{at(pkg("a", "1"), "x"), pkg("b", "1"), at(pkg("a", "1"), "y")},
-			"Duplicate package: {'name': 'a', 'version': '1', 'type': 'pip'}"},
-		{"without a version, quoted as Python does", []packages.Package{null, null},
-			`Duplicate package: {'name': "it's", 'version': None, 'type': 'gomod'}`},
+		{
+			"K02 the same package at two paths",
+			[]packages.Package{at(pkg("a", "1"), "x"), pkg("b", "1"), at(pkg("a", "1"), "y")},
+			"Duplicate package: {'name': 'a', 'version': '1', 'type': 'pip'}",
+		},
+		{
+			"without a version, quoted as Python does",
+			[]packages.Package{null, null},
+			`Duplicate package: {'name': "it's", 'version': None, 'type': 'gomod'}`,
+		},
 		{"other version", []packages.Package{pkg("a", "1"), pkg("a", "2")}, ""},
 		{"null is not empty", []packages.Package{{Name: "a", Type: "pip"}, pkg("a", "")}, ""},
 		{"other type", []packages.Package{pkg("a", "1"), {Name: "a", Type: "npm", Version: pkg("a", "1").Version}}, ""},

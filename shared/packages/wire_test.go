@@ -19,25 +19,43 @@ func TestWireForm(t *testing.T) {
 		p    packages.Package
 		want string
 	}{
-		{"K03 at the root there is no path", packages.Package{Name: "n", Type: "npm", Version: &v},
-			`{"dependencies":[],"name":"n","type":"npm","version":"1"}`},
-		{"K03 in a folder", packages.Package{Name: "n", Type: "npm", Version: &v, Path: "sub"},
-			`{"dependencies":[],"name":"n","path":"sub","type":"npm","version":"1"}`},
-		{"no version is null, an empty one is not", packages.Package{Name: "n", Type: "x", Dependencies: []packages.Dependency{{Name: "d", Type: "x", Version: new(string)}}},
-			`{"dependencies":[{"name":"d","type":"x","version":""}],"name":"n","type":"x","version":null}`},
-		{"dev and bundled only where they are known", packages.Package{Name: "n", Type: "npm", Dependencies: []packages.Dependency{
-			{Name: "a", Type: "npm", Dev: &no, Bundled: &yes}, {Name: "b", Type: "npm", Dev: &yes, Bundled: &no}, {Name: "c", Type: "npm"}}},
+		{
+			"K03 at the root there is no path",
+			packages.Package{Name: "n", Type: "npm", Version: &v},
+			`{"dependencies":[],"name":"n","type":"npm","version":"1"}`,
+		},
+		{
+			"K03 in a folder",
+			packages.Package{Name: "n", Type: "npm", Version: &v, Path: "sub"},
+			`{"dependencies":[],"name":"n","path":"sub","type":"npm","version":"1"}`,
+		},
+		{
+			"no version is null, an empty one is not",
+			packages.Package{Name: "n", Type: "x", Dependencies: []packages.Dependency{{Name: "d", Type: "x", Version: new(string)}}},
+			`{"dependencies":[{"name":"d","type":"x","version":""}],"name":"n","type":"x","version":null}`,
+		},
+		{
+			"dev and bundled only where they are known",
+			packages.Package{Name: "n", Type: "npm", Dependencies: []packages.Dependency{
+				{Name: "a", Type: "npm", Dev: &no, Bundled: &yes}, {Name: "b", Type: "npm", Dev: &yes, Bundled: &no}, {Name: "c", Type: "npm"},
+			}},
 			`{"dependencies":[{"bundled":true,"dev":false,"name":"a","type":"npm","version":null},` +
 				`{"bundled":false,"dev":true,"name":"b","type":"npm","version":null},{"name":"c","type":"npm","version":null}],` +
-				`"name":"n","type":"npm","version":null}`},
-		{"replaces: absent, null, given", packages.Package{Name: "n", Type: "gomod", Dependencies: []packages.Dependency{
-			{Name: "a", Type: "go-package"}, {Name: "b", Type: "gomod", HasReplaces: true},
-			{Name: "c", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "o", Type: "gomod", Version: &v}},
-			{Name: "d", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "o", Type: "gomod"}}}},
+				`"name":"n","type":"npm","version":null}`,
+		},
+		{
+			"replaces: absent, null, given",
+			packages.Package{Name: "n", Type: "gomod", Dependencies: []packages.Dependency{
+				{Name: "a", Type: "go-package"},
+				{Name: "b", Type: "gomod", HasReplaces: true},
+				{Name: "c", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "o", Type: "gomod", Version: &v}},
+				{Name: "d", Type: "gomod", HasReplaces: true, Replaces: &packages.Replaced{Name: "o", Type: "gomod"}},
+			}},
 			`{"dependencies":[{"name":"a","type":"go-package","version":null},{"name":"b","replaces":null,"type":"gomod","version":null},` +
 				`{"name":"c","replaces":{"name":"o","type":"gomod","version":"1"},"type":"gomod","version":null},` +
 				`{"name":"d","replaces":{"name":"o","type":"gomod","version":null},"type":"gomod","version":null}],` +
-				`"name":"n","type":"gomod","version":null}`},
+				`"name":"n","type":"gomod","version":null}`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// Twice in the data: what stands between packages is part of the form.

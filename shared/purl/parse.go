@@ -13,12 +13,12 @@ import (
 //
 //	pkg:type/namespace/name@version?qualifiers#subpath
 type PURL struct {
-	Type      string // lower case
-	Namespace string // segments joined by "/"; may be empty
-	Name      string
-	Version   string            // may be empty
-	Qualifier map[string]string // keys in lower case, no empty values; nil when there are none
-	Subpath   string            // segments joined by "/", neither "." nor ".."; may be empty
+	Type       string // lower case
+	Namespace  string // segments joined by "/"; may be empty
+	Name       string
+	Version    string            // may be empty
+	Qualifiers map[string]string // keys in lower case, no empty values; nil when there are none
+	Subpath    string            // segments joined by "/", neither "." nor ".."; may be empty
 }
 
 // Parse reads a package URL. Rules of single types (a namespace's letter case, for example) are not applied.
@@ -38,7 +38,7 @@ func Parse(text string) (PURL, error) {
 	}
 	if at := strings.LastIndexByte(rest, '?'); at >= 0 {
 		var err error
-		if p.Qualifier, err = parseQualifiers(rest[at+1:]); err != nil {
+		if p.Qualifiers, err = parseQualifiers(rest[at+1:]); err != nil {
 			return PURL{}, fmt.Errorf("purl %q: %w", text, err)
 		}
 		rest = rest[:at]
@@ -84,9 +84,9 @@ func (p PURL) String() string {
 	if p.Version != "" {
 		b.WriteString("@" + Escape(p.Version, ":"))
 	}
-	for i, key := range slices.Sorted(maps.Keys(p.Qualifier)) {
+	for i, key := range slices.Sorted(maps.Keys(p.Qualifiers)) {
 		b.WriteByte("?&"[min(i, 1)])
-		b.WriteString(key + "=" + Escape(p.Qualifier[key], "/:"))
+		b.WriteString(key + "=" + Escape(p.Qualifiers[key], "/:"))
 	}
 	if p.Subpath != "" {
 		b.WriteString("#" + Escape(p.Subpath, "/:"))

@@ -83,8 +83,18 @@ func TestFloat(t *testing.T) {
 		f    float64
 		want string
 	}{
-		{0, "0.0"}, {1, "1.0"}, {-2.5, "-2.5"}, {0.1, "0.1"}, {1e15, "1000000000000000.0"}, {1e16, "1e+16"}, {-1e-5, "-1e-05"},
-		{5e-324, "5e-324"}, {math.MaxFloat64, "1.7976931348623157e+308"}, {math.NaN(), "nan"}, {math.Inf(1), "inf"}, {math.Inf(-1), "-inf"},
+		{0, "0.0"},
+		{1, "1.0"},
+		{-2.5, "-2.5"},
+		{0.1, "0.1"},
+		{1e15, "1000000000000000.0"},
+		{1e16, "1e+16"},
+		{-1e-5, "-1e-05"},
+		{5e-324, "5e-324"},
+		{math.MaxFloat64, "1.7976931348623157e+308"},
+		{math.NaN(), "nan"},
+		{math.Inf(1), "inf"},
+		{math.Inf(-1), "-inf"},
 	} {
 		if got := pyrepr.Float(test.f); got != test.want {
 			t.Errorf("Float(%g) = %s, want %s", test.f, got, test.want)
