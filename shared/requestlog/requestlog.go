@@ -28,8 +28,14 @@ const (
 	FlushEvery = 2 * time.Second
 	// MaxLineBytes cuts what a tool printed without end.
 	MaxLineBytes = 16 << 10
-	// MaxLogBytes is where a writer stops: a log is read by people.
+	// MaxLogBytes is where a writer stops, with a line that says so: a log is read by people.
 	MaxLogBytes = 16 << 20
+)
+
+// What ends a line longer than MaxLineBytes, and the log of a step that went on and on.
+const (
+	cutLine = " ..."
+	cutLog  = "The log of this step is cut here, because it is too long\n"
 )
 
 func prefix(id int64) string { return fmt.Sprintf("logs/%d/", id) }
@@ -47,6 +53,7 @@ type Writer struct {
 	buf     bytes.Buffer
 	written int64
 	last    time.Time
+	full    bool // MaxLogBytes are reached
 	err     error
 }
 
@@ -98,8 +105,12 @@ func randomHex() string {
 func (w *Writer) add(ctx context.Context, line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.written+int64(w.buf.Len()) > MaxLogBytes {
+	if w.full {
 		return
+	}
+	if w.written+int64(w.buf.Len()+len(line)) > MaxLogBytes {
+		w.full = true
+		line = cutLog
 	}
 	w.buf.WriteString(line)
 	if w.buf.Len() >= FlushBytes || w.clock().Sub(w.last) >= FlushEvery {
@@ -124,23 +135,31 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		b.WriteString(format(h.group, a))
 		return true
 	})
-	line := strings.ToValidUTF8(b.String(), "\uFFFD")
+	line := strings.TrimRight(strings.ToValidUTF8(b.String(), "\uFFFD"), "\n")
 	if len(line) > MaxLineBytes {
-		line = line[:MaxLineBytes] + " ..."
+		line = strings.ToValidUTF8(line[:MaxLineBytes], "") + cutLine // not half a character
 	}
-	h.w.add(ctx, strings.TrimRight(line, "\n")+"\n")
+	h.w.add(ctx, line+"\n")
 	return nil
 }
 
+// format prints one attribute, by the rules that slog.Handler has for empty ones, groups and LogValuers.
 func format(group string, a slog.Attr) string {
+	a.Value = a.Value.Resolve()
+	if a.Equal(slog.Attr{}) {
+		return ""
+	}
 	if a.Value.Kind() == slog.KindGroup {
+		if a.Key != "" {
+			group += a.Key + "."
+		}
 		var b strings.Builder
 		for _, inner := range a.Value.Group() {
-			b.WriteString(format(group+a.Key+".", inner))
+			b.WriteString(format(group, inner))
 		}
 		return b.String()
 	}
-	value := a.Value.Resolve().String()
+	value := a.Value.String()
 	if strings.ContainsAny(value, " \"\t") && !strings.Contains(value, "\n") {
 		value = fmt.Sprintf("%q", value)
 	}
@@ -157,7 +176,9 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *handler) WithGroup(name string) slog.Handler {
 	out := *h
-	out.group += name + "."
+	if name != "" {
+		out.group += name + "."
+	}
 	return &out
 }
 
