@@ -102,6 +102,7 @@ func TestNoPURL(t *testing.T) {
 		{"yarn", "ssh://h/x", "Unknown protocol in yarn package version: ssh://h/x"},
 		{"pip", "https://h/x.zip", convert + "https://h/x.zip to purl"},
 		{"pip", "https://h/x.zip#egg=x", convert + "https://h/x.zip#egg=x to purl"},
+		{"pip", "file:./x", convert + "file:./x to purl"},
 		{"pip", "git+https://github.com/a/b", convert + "git+https://github.com/a/b to purl"},
 		{"pip", "git+https://github.com/a@R", convert + "git+https://github.com/a@R to purl"},
 		{"rubygems", "git+https://h/a", convert + "git+https://h/a to purl"},
