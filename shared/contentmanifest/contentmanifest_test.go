@@ -10,13 +10,14 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/contentmanifest"
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver/all/documenttest"
 )
 
 // written gives the purls of the entries, each with its dependencies and sources.
 func written(t *testing.T, requests ...packages.Context) [][3]any {
 	t.Helper()
 	var b bytes.Buffer
-	if err := contentmanifest.Write(&b, requests, rules()); err != nil {
+	if err := contentmanifest.Write(&b, requests, documenttest.Rules()); err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
@@ -25,7 +26,9 @@ func written(t *testing.T, requests ...packages.Context) [][3]any {
 			Dependencies, Sources []struct{ PURL string }
 		} `json:"image_contents"`
 	}
-	decode(t, b.Bytes(), &doc)
+	if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
 	var list [][3]any
 	for _, e := range doc.Contents {
 		var d, s []string
@@ -40,13 +43,6 @@ func written(t *testing.T, requests ...packages.Context) [][3]any {
 	return list
 }
 
-func request(t *testing.T, data string) packages.Context {
-	t.Helper()
-	c := packages.Context{Repo: "https://github.com/o/r", Ref: "R"}
-	decode(t, json.RawMessage(data), &c.Packages)
-	return c
-}
-
 func TestForm(t *testing.T) {
 	const metadata = `"metadata": {"icm_spec":"https://raw.githubusercontent.com/containerbuildsystem/atomic-reactor/f4abcfdaf8247a6b074f94fa84f3846f82d781c6/atomic_reactor/schemas/content_manifest.json","icm_version":1,"image_layer_index":-1}}` + "\n"
 	for _, test := range []struct{ name, data, want string }{
@@ -58,7 +54,7 @@ func TestForm(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := contentmanifest.Write(&b, []packages.Context{request(t, test.data)}, rules()); err != nil {
+			if err := contentmanifest.Write(&b, []packages.Context{documenttest.Request(t, test.data)}, documenttest.Rules()); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, b.String()); diff != "" {
@@ -115,15 +111,15 @@ func TestContents(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, written(t, request(t, test.data))); diff != "" {
+			if diff := cmp.Diff(test.want, written(t, documenttest.Request(t, test.data))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
 	t.Run("several requests: nothing merged, equal purls in id order", func(t *testing.T) {
-		one := request(t, `[{"name":"n","type":"yarn","version":"1","dependencies":[{"name":"a","type":"yarn","version":"1"}]}]`)
-		two := request(t, `[{"name":"n","type":"npm","version":"1","dependencies":[{"name":"b","type":"npm","version":"1"}]}]`)
-		first := request(t, `[{"name":"n","type":"npm","version":"1","dependencies":[]}]`)
+		one := documenttest.Request(t, `[{"name":"n","type":"yarn","version":"1","dependencies":[{"name":"a","type":"yarn","version":"1"}]}]`)
+		two := documenttest.Request(t, `[{"name":"n","type":"npm","version":"1","dependencies":[{"name":"b","type":"npm","version":"1"}]}]`)
+		first := documenttest.Request(t, `[{"name":"n","type":"npm","version":"1","dependencies":[]}]`)
 		first.Repo = "https://github.com/a/a"
 		want := [][3]any{
 			{"pkg:github/a/a@R", []string(nil), []string(nil)},
@@ -144,7 +140,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func TestWriterTrouble(t *testing.T) {
-	if err := contentmanifest.Write(full{}, nil, rules()); !errors.Is(err, errFull) {
+	if err := contentmanifest.Write(full{}, nil, documenttest.Rules()); !errors.Is(err, errFull) {
 		t.Errorf("got %v, want %v", err, errFull)
 	}
 }

@@ -2,22 +2,15 @@ package sbom_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver/all/documenttest"
 	"github.com/cachito-serverless/cachito/shared/sbom"
 )
-
-func request(t *testing.T, data string) packages.Context {
-	t.Helper()
-	c := packages.Context{Repo: "https://github.com/o/r", Ref: "R"}
-	decode(t, json.RawMessage(data), &c.Packages)
-	return c
-}
 
 func TestCycloneDX(t *testing.T) {
 	const begin, end = `{"bomFormat": "CycloneDX", "components": [`, `], "specVersion": "1.4", "version": 1}` + "\n"
@@ -75,10 +68,10 @@ func TestCycloneDX(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var requests []packages.Context
 			for _, data := range test.data {
-				requests = append(requests, request(t, data))
+				requests = append(requests, documenttest.Request(t, data))
 			}
 			var b bytes.Buffer
-			if err := sbom.CycloneDX(&b, requests, rules()); err != nil {
+			if err := sbom.CycloneDX(&b, requests, documenttest.Rules()); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(begin+test.want+end, b.String()); diff != "" {
@@ -88,7 +81,7 @@ func TestCycloneDX(t *testing.T) {
 	}
 	t.Run("no parent for a local module", func(t *testing.T) {
 		var b bytes.Buffer
-		err := sbom.CycloneDX(&b, []packages.Context{request(t, `[{"name":"p","type":"go-package","version":"v1","dependencies":[{"name":"x","type":"go-package","version":"./x"}]}]`)}, rules())
+		err := sbom.CycloneDX(&b, []packages.Context{documenttest.Request(t, `[{"name":"p","type":"go-package","version":"v1","dependencies":[{"name":"x","type":"go-package","version":"./x"}]}]`)}, documenttest.Rules())
 		if err == nil || err.Error() != "Could not find parent Go module for package: x" || b.Len() != 0 {
 			t.Errorf("got %v and %d bytes", err, b.Len())
 		}
@@ -102,7 +95,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func TestWriterTrouble(t *testing.T) {
-	if err := sbom.CycloneDX(full{}, nil, rules()); !errors.Is(err, errFull) {
+	if err := sbom.CycloneDX(full{}, nil, documenttest.Rules()); !errors.Is(err, errFull) {
 		t.Errorf("got %v, want %v", err, errFull)
 	}
 }

@@ -6,16 +6,8 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/purl"
-	"github.com/cachito-serverless/cachito/shared/resolver/all"
+	"github.com/cachito-serverless/cachito/shared/resolver/all/documenttest"
 )
-
-func rules() packages.Rules {
-	var lists [][]packages.Rule
-	for _, d := range all.List() {
-		lists = append(lists, d.Types)
-	}
-	return packages.RulesOf(lists...)
-}
 
 // version of a dependency; "-" is none.
 func version(text string) *string {
@@ -78,7 +70,7 @@ func TestDependencyPURLs(t *testing.T) {
 		t.Run(test.kind+" "+test.name, func(t *testing.T) {
 			c := packages.Context{Repo: hermetic, Ref: "R"}
 			owner := packages.Package{Name: "p", Type: test.kind}
-			got, err := rules()[test.kind].DependencyPURL(c, owner, packages.Dependency{Name: test.dependency, Type: test.kind, Version: version(test.version)})
+			got, err := documenttest.Rules()[test.kind].DependencyPURL(c, owner, packages.Dependency{Name: test.dependency, Type: test.kind, Version: version(test.version)})
 			if got != test.want || err != nil {
 				t.Errorf("%s %q: got %s, %v\nwant %s", test.dependency, test.version, got, err, test.want)
 			}
@@ -112,7 +104,7 @@ func TestNoPURL(t *testing.T) {
 		{"go-package", "./x", "Could not find parent Go module for package: n"},
 	} {
 		t.Run(test.kind+" "+test.version, func(t *testing.T) {
-			got, err := rules()[test.kind].DependencyPURL(packages.Context{Repo: hermetic, Ref: "R"},
+			got, err := documenttest.Rules()[test.kind].DependencyPURL(packages.Context{Repo: hermetic, Ref: "R"},
 				packages.Package{Name: "p", Type: test.kind}, packages.Dependency{Name: "n", Type: test.kind, Version: version(test.version)})
 			var e *purl.Error
 			if !errors.As(err, &e) || e.Message != test.want || got != "" {
@@ -136,7 +128,7 @@ func TestPackagePURLs(t *testing.T) {
 		{"M01 submodule has no path", "git-submodule", "lib", "https://github.com/o/lib.git#c", "third/lib", hermetic, "pkg:github/o/lib@c"},
 	} {
 		t.Run(test.kind+" "+test.name, func(t *testing.T) {
-			got, err := rules()[test.kind].PackagePURL(packages.Context{Repo: test.repo, Ref: "R"},
+			got, err := documenttest.Rules()[test.kind].PackagePURL(packages.Context{Repo: test.repo, Ref: "R"},
 				packages.Package{Name: test.pkg, Type: test.kind, Version: version(test.version), Path: test.path})
 			if got != test.want || err != nil {
 				t.Errorf("got %s, %v\nwant %s", got, err, test.want)
@@ -144,7 +136,7 @@ func TestPackagePURLs(t *testing.T) {
 		})
 	}
 	t.Run("gem in a package's folder", func(t *testing.T) {
-		got, err := rules()["rubygems"].DependencyPURL(packages.Context{Repo: hermetic, Ref: "R"},
+		got, err := documenttest.Rules()["rubygems"].DependencyPURL(packages.Context{Repo: hermetic, Ref: "R"},
 			packages.Package{Name: "p", Type: "rubygems", Path: "first_pkg"}, packages.Dependency{Name: "pathgem", Version: version("./vendor/pathgem")})
 		if want := "pkg:github/namespace/repo@R#first_pkg/vendor/pathgem"; got != want || err != nil {
 			t.Errorf("got %s, %v\nwant %s", got, err, want)
