@@ -126,7 +126,7 @@ func New(c Config, d Deps) (http.Handler, error) {
 	}
 	s.routes = s.table()
 	var err error
-	if s.description, err = describe(s.orders.Managers); err != nil {
+	if s.description, err = describe(s.orders); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -134,7 +134,7 @@ func New(c Config, d Deps) (http.Handler, error) {
 
 // orderRule is what an order may say about a package manager.
 func orderRule(d resolver.Descriptor) request.Manager {
-	m := request.Manager{Name: d.Name, WholeTree: d.NeedsSubmodules, RefusesReplacements: d.RefusesReplacements}
+	m := request.Manager{Name: d.Name, Flags: d.Flags, WholeTree: d.NeedsSubmodules, RefusesReplacements: d.RefusesReplacements}
 	for _, o := range d.Options {
 		m.Options = append(m.Options, request.Option(o))
 	}

@@ -24,7 +24,7 @@ type description struct {
 }
 
 // describe fills in what depends on the package managers.
-func describe(managers []request.Manager) (description, error) {
+func describe(rules request.Rules) (description, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(openAPISource, &doc); err != nil {
 		return description{}, fmt.Errorf("openapi.yaml: %w", err)
@@ -32,7 +32,7 @@ func describe(managers []request.Manager) (description, error) {
 	schemas := member(member(doc.Content[0], "components"), "schemas")
 	names := &yaml.Node{Kind: yaml.SequenceNode}
 	options := &yaml.Node{Kind: yaml.MappingNode}
-	for _, m := range managers {
+	for _, m := range rules.Managers {
 		names.Content = append(names.Content, text(m.Name))
 		if m.Options == nil {
 			continue
@@ -55,7 +55,7 @@ func describe(managers []request.Manager) (description, error) {
 		options.Content = append(options.Content, text(m.Name), list)
 	}
 	flags := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, name := range request.Flags {
+	for _, name := range rules.KnownFlags() {
 		flags.Content = append(flags.Content, text(name))
 	}
 	*member(member(schemas, "PackageManager"), "enum") = *names

@@ -154,7 +154,7 @@ func (a *assembly) app(overlays []resolver.Entry) error {
 		return err
 	}
 	defer tree.Close()
-	keepGit := slices.Contains(a.w.req.Flags, flagGitDir)
+	keepGit := slices.Contains(a.w.req.Flags, request.FlagIncludeGitDir)
 	removed := map[string]bool{}
 	for _, link := range a.src.Removed {
 		removed[link] = true

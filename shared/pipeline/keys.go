@@ -25,12 +25,6 @@ import (
 //	configfiles/{sha256}                        configuration files, base64
 //	logs/{id}/...                               package requestlog
 
-// Flags that concern the source and the bundle rather than one package manager.
-const (
-	flagGitDir      = "include-git-dir"
-	flagUnsafeLinks = "remove-unsafe-symlinks"
-)
-
 // formatVersion is part of every results and bundle key: raise it when the same input gives other bytes.
 const formatVersion = "1"
 
@@ -127,5 +121,5 @@ func bundleDir(src sourceRecord, results map[string]string, req request.Request)
 	for _, name := range names {
 		list = append(list, name, results[name])
 	}
-	return "bundles/" + keyHash(formatVersion, src.Tree, src.Removed, src.CommitTime.Unix(), list, slices.Contains(req.Flags, flagGitDir)) + "/"
+	return "bundles/" + keyHash(formatVersion, src.Tree, src.Removed, src.CommitTime.Unix(), list, slices.Contains(req.Flags, request.FlagIncludeGitDir)) + "/"
 }

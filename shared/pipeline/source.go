@@ -76,7 +76,7 @@ func (p *Pipeline) tellSource(ctx context.Context, w work, src sourceRecord) err
 	if len(src.UnsafeLinks) == 0 {
 		return nil
 	}
-	if !slices.Contains(w.req.Flags, flagUnsafeLinks) {
+	if !slices.Contains(w.req.Flags, request.FlagRemoveUnsafeSymlinks) {
 		return fault.Client(fault.ValidationError, "The destination of %s is outside of cloned repository", pyrepr.String(src.UnsafeLinks[0]))
 	}
 	for _, link := range src.UnsafeLinks {
@@ -86,7 +86,7 @@ func (p *Pipeline) tellSource(ctx context.Context, w work, src sourceRecord) err
 }
 
 func (p *Pipeline) variant(req request.Request) variant {
-	v := variant{GitDir: slices.Contains(req.Flags, flagGitDir)}
+	v := variant{GitDir: slices.Contains(req.Flags, request.FlagIncludeGitDir)}
 	for _, name := range req.PackageManagers {
 		m := p.resolvers[name]
 		v.Submodules = v.Submodules || m.NeedsSubmodules
@@ -185,7 +185,7 @@ func (p *Pipeline) readSource(ctx context.Context, w work) (sourceRecord, error)
 	if errors.Is(err, blob.ErrNotFound) {
 		return sourceRecord{}, p.restart(ctx, w, "The cached source is gone and is fetched again")
 	}
-	if slices.Contains(w.req.Flags, flagUnsafeLinks) {
+	if slices.Contains(w.req.Flags, request.FlagRemoveUnsafeSymlinks) {
 		src.Removed = src.UnsafeLinks
 	}
 	return src, err

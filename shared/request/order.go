@@ -9,8 +9,11 @@ import (
 	"github.com/cachito-serverless/cachito/shared/pyrepr"
 )
 
-// Flags that an order may carry.
-var Flags = []string{"cgo-disable", "force-gomod-tidy", "gomod-vendor", "gomod-vendor-check", "include-git-dir", "remove-unsafe-symlinks"}
+// Flags that concern the source and the bundle. Package managers have flags of their own.
+const (
+	FlagIncludeGitDir        = "include-git-dir"
+	FlagRemoveUnsafeSymlinks = "remove-unsafe-symlinks"
+)
 
 // Rules are what an order is checked against.
 type Rules struct {
@@ -24,6 +27,16 @@ type Rules struct {
 	Exclusive [][2]string
 }
 
+// KnownFlags are all that an order may carry, sorted.
+func (r Rules) KnownFlags() []string {
+	list := []string{FlagIncludeGitDir, FlagRemoveUnsafeSymlinks}
+	for _, m := range r.Managers {
+		list = append(list, m.Flags...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // Manager is what an order may say about a package manager.
 type Manager struct {
 	Name string
@@ -32,6 +45,8 @@ type Manager struct {
 	// WholeTree: it changes the checkout as a whole. A manager that is exclusive with it may only
 	// process the root.
 	WholeTree bool
+	// Flags that concern it. An order may carry them whether or not it names the manager.
+	Flags []string
 	// RefusesReplacements is its name in the sentence that refuses dependency replacements; empty
 	// when it takes or ignores them.
 	RefusesReplacements string
@@ -289,8 +304,9 @@ func (o *order) paired(a, b string) bool {
 func (o *order) flags() error {
 	o.Flags = []string{}
 	var unknown []string
+	known := o.KnownFlags()
 	for _, v := range o.list("flags") {
-		if name := v.(string); slices.Contains(Flags, name) {
+		if name := v.(string); slices.Contains(known, name) {
 			o.Flags = append(o.Flags, name)
 		} else {
 			unknown = append(unknown, name)

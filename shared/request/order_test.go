@@ -18,7 +18,7 @@ import (
 func rules() request.Rules {
 	return request.Rules{
 		Managers: []request.Manager{
-			{Name: "bricks", Options: []request.Option{{Name: "path"}}},
+			{Name: "bricks", Flags: []string{"cgo-disable"}, Options: []request.Option{{Name: "path"}}},
 			{Name: "mud", Options: []request.Option{{Name: "path"}, {Name: "straw", List: true}}, RefusesReplacements: "Mud"},
 			{Name: "quarry", WholeTree: true},
 			{Name: "off", Options: []request.Option{{Name: "path"}}},

@@ -15,6 +15,8 @@ type Descriptor struct {
 	// Options are the keys of an object in packages.<name>, in checking order; nil: the manager takes
 	// no options.
 	Options []Option
+	// Flags of requests that concern it; a request may carry them whether or not it names the manager.
+	Flags []string
 	// Types are the package types it reports, with what the documents make of them.
 	Types []packages.Rule
 	// NeedsSubmodules: the source is checked out with its submodules.

@@ -54,6 +54,7 @@ func Descriptor() resolver.Descriptor {
 		Name:      Name,
 		Rank:      10,
 		Options:   []resolver.Option{{Name: "path"}},
+		Flags:     []string{flagVendor, flagVendorCheck, flagForceTidy, flagCgoDisable},
 		Types:     Rules(),
 		NeedsTags: true,
 		Detect:    func(names map[string]bool) bool { return names["go.mod"] },
