@@ -229,6 +229,6 @@ func newAPI(cfg config.Config, enabled, known []resolver.Descriptor, deps api.De
 		MaxPerPage: cfg.MaxPerPage, LogsEnabled: cfg.LogsEnabled,
 		UserRepresentatives: cfg.UserRepresentatives, WorkerUsernames: cfg.WorkerUsernames,
 		LoginDisabled: cfg.LoginDisabled, TrustUser: cfg.TrustUser, IdentityHeader: cfg.IdentityHeader,
-		PublicURL: cfg.PublicURL, Download: cfg.Download,
+		PublicURL: cfg.PublicURL, TrustForwarded: cfg.TrustForwarded, Download: cfg.Download,
 	}, deps)
 }

@@ -47,6 +47,7 @@ type Config struct {
 	TrustUser      bool
 	IdentityHeader string
 	PublicURL      string
+	TrustForwarded bool
 	Download       string
 
 	Lifetime       time.Duration // of complete and in_progress requests

@@ -51,6 +51,11 @@ var settings = []setting{
 		func(c *Config, v string) error { return httpURL(&c.PublicURL, v) },
 	},
 	{
+		"CACHITO_TRUST_FORWARDED", groupService, "false",
+		"Build links from X-Forwarded-Proto, -Host and -Prefix. Only behind a proxy that sets them.",
+		func(c *Config, v string) error { return boolean(&c.TrustForwarded, v) },
+	},
+	{
 		"CACHITO_WORKERS", groupService, "4",
 		"Steps of requests that run side by side.",
 		func(c *Config, v string) error { return number(&c.Workers, v, 1, maxWorkers) },
