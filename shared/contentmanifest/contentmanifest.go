@@ -27,31 +27,49 @@ type entry struct {
 	Dependencies []component `json:"dependencies"`
 	PURL         string      `json:"purl"`
 	Sources      []component `json:"sources"`
-	rank         int
 }
 
 type component struct {
 	PURL string `json:"purl"`
 }
 
+// place is where an entry stands in the document, and the package that it is made from.
+type place struct {
+	purl    string
+	rank    int
+	context packages.Context
+	pkg     *packages.Package
+}
+
 // Write makes the manifest of several requests (in id order) and writes it: an entry for each package
-// whose type has contents, everything sorted by purl. *purl.Error when a purl cannot be made.
+// whose type has contents, everything sorted by purl. *purl.Error when a purl cannot be made; then nothing
+// was written.
+//
+// The packages are gone over twice, first to see whether every purl can be made, then to write entry by
+// entry: those of a large Go repository repeat the same few hundred modules thousands of times, which is
+// hundreds of megabytes at once.
 func Write(w io.Writer, requests []packages.Context, rules packages.Rules) error {
-	entries, err := entriesOf(requests, rules)
+	places, err := placesOf(requests, rules)
 	if err != nil {
 		return err
 	}
 	b := bufio.NewWriterSize(w, 64<<10)
 	b.WriteString(`{"image_contents": [`)
-	for i, e := range entries {
+	for i, p := range places {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		raw, err := json.Marshal(e)
+		dependencies, sources, err := contentsOf(p.context, *p.pkg, rules)
+		if err != nil {
+			return err
+		}
+		raw, err := json.Marshal(entry{components(dependencies), p.purl, components(sources)})
 		if err != nil {
 			return fmt.Errorf("content manifest: %w", err)
 		}
-		b.Write(raw)
+		if _, err := b.Write(raw); err != nil {
+			return err
+		}
 	}
 	raw, err := json.Marshal(metadata{Spec: Spec, Version: 1, ImageLayerIndex: -1})
 	if err != nil {
@@ -61,49 +79,64 @@ func Write(w io.Writer, requests []packages.Context, rules packages.Rules) error
 	return b.Flush()
 }
 
-func entriesOf(requests []packages.Context, rules packages.Rules) ([]entry, error) {
-	var all []entry
+// placesOf puts the packages that have an entry in order, and sees that all their purls can be made.
+func placesOf(requests []packages.Context, rules packages.Rules) ([]place, error) {
+	var all []place
 	for _, c := range requests {
-		var list []entry
-		for _, p := range c.Packages {
+		first := len(all)
+		for i := range c.Packages {
+			p := &c.Packages[i]
 			rule, ok := rules[p.Type]
 			if !ok || rule.Contents == nil {
 				continue
 			}
-			purl, err := rule.PackagePURL(c, p)
+			purl, err := rule.PackagePURL(c, *p)
 			if err != nil {
 				return nil, err
 			}
-			dependencies, sources := rule.Contents(c, p)
-			e := entry{PURL: purl, rank: rule.ManifestRank}
-			if e.Dependencies, err = components(c, dependencies, rules); err != nil {
+			if _, _, err := contentsOf(c, *p, rules); err != nil {
 				return nil, err
 			}
-			if e.Sources, err = components(c, sources, rules); err != nil {
-				return nil, err
-			}
-			list = append(list, e)
+			all = append(all, place{purl, rule.ManifestRank, c, p})
 		}
-		slices.SortStableFunc(list, func(a, b entry) int { return a.rank - b.rank })
-		all = append(all, list...)
+		slices.SortStableFunc(all[first:], func(a, b place) int { return cmp.Compare(a.rank, b.rank) })
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.PURL, b.PURL) })
+	slices.SortStableFunc(all, func(a, b place) int { return strings.Compare(a.purl, b.purl) })
 	return all, nil
 }
 
-func components(c packages.Context, list []packages.Owned, rules packages.Rules) ([]component, error) {
-	out := make([]component, 0, len(list))
+// contentsOf gives the purls of a package's dependencies and sources, not sorted.
+func contentsOf(c packages.Context, p packages.Package, rules packages.Rules) (dependencies, sources []string, err error) {
+	d, s := rules[p.Type].Contents(c, p)
+	if dependencies, err = purlsOf(c, d, rules); err != nil {
+		return nil, nil, err
+	}
+	sources, err = purlsOf(c, s, rules)
+	return dependencies, sources, err
+}
+
+func purlsOf(c packages.Context, list []packages.Owned, rules packages.Rules) ([]string, error) {
+	purls := make([]string, 0, len(list))
 	for _, o := range list {
 		rule, ok := rules[o.Dependency.Type]
 		if !ok {
 			continue
 		}
-		purl, err := rule.DependencyPURL(c, o.Owner, o.Dependency)
+		purl, err := rule.DependencyPURL(c, *o.Owner, *o.Dependency)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, component{purl})
+		purls = append(purls, purl)
 	}
-	slices.SortStableFunc(out, func(a, b component) int { return strings.Compare(a.PURL, b.PURL) })
-	return out, nil
+	return purls, nil
+}
+
+// components sorts purls and gives them the document's form.
+func components(purls []string) []component {
+	slices.Sort(purls)
+	list := make([]component, len(purls))
+	for i, p := range purls {
+		list[i].PURL = p
+	}
+	return list
 }

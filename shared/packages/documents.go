@@ -18,12 +18,13 @@ func AllContents(_ Context, p Package) (dependencies, sources []Owned) {
 
 // RuntimeContents is the rule of managers that know development dependencies: those are sources only.
 func RuntimeContents(_ Context, p Package) (dependencies, sources []Owned) {
-	for _, o := range p.Own() {
+	sources = p.Own()
+	for _, o := range sources {
 		if o.Dependency.Dev == nil || !*o.Dependency.Dev {
 			dependencies = append(dependencies, o)
 		}
 	}
-	return dependencies, p.Own()
+	return dependencies, sources
 }
 
 // NoContents is the rule of packages that stand for themselves.
@@ -31,10 +32,10 @@ func NoContents(Context, Package) (dependencies, sources []Owned) { return nil, 
 
 // Own are a package's dependencies of its own type; others are not shown in documents.
 func (p Package) Own() []Owned {
-	var list []Owned
-	for _, d := range p.Dependencies {
-		if d.Type == p.Type {
-			list = append(list, Owned{p, d})
+	list := make([]Owned, 0, len(p.Dependencies))
+	for i := range p.Dependencies {
+		if d := &p.Dependencies[i]; d.Type == p.Type {
+			list = append(list, Owned{&p, d})
 		}
 	}
 	return list

@@ -24,8 +24,9 @@ type Context struct {
 	Packages []Package
 }
 
-// Owned is a dependency with the package that has it.
+// Owned is a dependency with the package that has it. Neither may be changed: they are the packages data
+// itself, because lists of them are made for every package.
 type Owned struct {
-	Owner      Package
-	Dependency Dependency
+	Owner      *Package
+	Dependency *Dependency
 }

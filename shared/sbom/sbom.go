@@ -65,16 +65,17 @@ func componentsOf(requests []packages.Context, rules packages.Rules) ([]componen
 				return nil, err
 			}
 			add(p.Name, purl, p.Version)
-			for _, d := range p.Own() {
-				purl, err := rule.DependencyPURL(c, p, d.Dependency)
+			for _, o := range p.Own() {
+				d := *o.Dependency
+				purl, err := rule.DependencyPURL(c, p, d)
 				if err != nil {
 					return nil, err
 				}
-				version := d.Dependency.Version
+				version := d.Version
 				if rule.DependencyVersion != nil {
-					version = rule.DependencyVersion(c, p, d.Dependency)
+					version = rule.DependencyVersion(c, p, d)
 				}
-				add(d.Dependency.Name, purl, version)
+				add(d.Name, purl, version)
 			}
 		}
 	}
