@@ -155,29 +155,6 @@ func TestMergeDependencies(t *testing.T) {
 	}
 }
 
-func TestParent(t *testing.T) {
-	for _, test := range []struct {
-		id, name string
-		modules  []string
-		want     string
-	}{
-		{"G59 foo covers foo/bar", "github.com/foo/bar", []string{"github.com/foo"}, "github.com/foo"},
-		{"G59 foo does not cover foobar", "github.com/foobar", []string{"github.com/foo"}, ""},
-		{"G59 foo/bar does not cover foo", "github.com/foo", []string{"github.com/foo/bar"}, ""},
-		{"G60 the longer one, last", "github.com/foo/bar/baz", []string{"github.com/foo/bar", "github.com/foo/bar/baz"}, "github.com/foo/bar/baz"},
-		{"G60 the longer one, first", "github.com/foo/bar/baz/x", []string{"github.com/foo/bar/baz", "github.com/foo/bar"}, "github.com/foo/bar/baz"},
-		{"G60 among none", "github.com/foo/bar/baz", nil, ""},
-		{"its own", "a.org/x", []string{"a.org/x"}, "a.org/x"},
-	} {
-		t.Run(test.id, func(t *testing.T) {
-			got, ok := packages.Parent(test.name, test.modules)
-			if got != test.want || ok != (test.want != "") {
-				t.Errorf("Parent(%q, %q) = %q, %v, want %q", test.name, test.modules, got, ok, test.want)
-			}
-		})
-	}
-}
-
 func TestContents(t *testing.T) {
 	foreign := packages.Dependency{Name: "f", Type: "npm"}
 	p := pkg("p", "1", dep("a", "1", true), dep("b", "1", false), packages.Dependency{Name: "c", Type: "pip"}, foreign)

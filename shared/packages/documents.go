@@ -1,7 +1,5 @@
 package packages
 
-import "strings"
-
 // Deref is the text behind a version pointer, "" for nil.
 func Deref(v *string) string {
 	if v == nil {
@@ -39,16 +37,4 @@ func (p Package) Own() []Owned {
 		}
 	}
 	return list
-}
-
-// Parent finds the longest of names that equals name or is followed by "/" in it; false when none does.
-// github.com/foo is a parent of github.com/foo/bar, not of github.com/foobar.
-func Parent(name string, names []string) (string, bool) {
-	best, found := "", false
-	for _, n := range names {
-		if (n == name || strings.HasPrefix(name, n+"/")) && (!found || len(n) > len(best)) {
-			best, found = n, true
-		}
-	}
-	return best, found
 }

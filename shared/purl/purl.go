@@ -39,18 +39,21 @@ const hexDigits = "0123456789ABCDEF"
 func Escape(text, keep string) string {
 	var b strings.Builder
 	b.Grow(len(text))
+	escape(&b, text, keep)
+	return b.String()
+}
+
+func escape(b *strings.Builder, text, keep string) {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
-		switch {
-		case isWord(c), strings.IndexByte(".-~", c) >= 0, strings.IndexByte(keep, c) >= 0:
+		if isWord(c) || strings.IndexByte(".-~", c) >= 0 || strings.IndexByte(keep, c) >= 0 {
 			b.WriteByte(c)
-		default:
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
+			continue
 		}
+		b.WriteByte('%')
+		b.WriteByte(hexDigits[c>>4])
+		b.WriteByte(hexDigits[c&15])
 	}
-	return b.String()
 }
 
 // isWord reports whether c is one of A-Z a-z 0-9 _.
@@ -62,11 +65,15 @@ func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 //
 //	pkg:golang/golang.org%2Fx%2Ftext@v0.3.0
 func Golang(name, version string) string {
-	p := "pkg:golang/" + Escape(name, "")
+	var b strings.Builder // in one piece: large Go repositories have millions of these
+	b.Grow(len("pkg:golang/@") + len(name) + 2*strings.Count(name, "/") + len(version))
+	b.WriteString("pkg:golang/")
+	escape(&b, name, "")
 	if version != "" {
-		p += "@" + version
+		b.WriteByte('@')
+		b.WriteString(version)
 	}
-	return p
+	return b.String()
 }
 
 // Gem is the purl of a Ruby gem from a registry or a git repository ("git+<scheme>://host/path@REF").

@@ -25,16 +25,21 @@ func ownPURL(_ packages.Context, p packages.Package) (string, error) {
 
 func isLocal(d packages.Dependency) bool { return strings.HasPrefix(packages.Deref(d.Version), ".") }
 
-// modules are the names of the request's modules, with their packages.
-func modules(c packages.Context) (names []string, byName map[string]packages.Package) {
-	byName = map[string]packages.Package{}
-	for _, p := range c.Packages {
-		if p.Type == typeModule {
-			names = append(names, p.Name)
-			byName[p.Name] = p
+// moduleOf finds the module of the request that name lies in: the longest whose name covers it.
+func moduleOf(c packages.Context, name string) (*packages.Package, bool) {
+	var best *packages.Package
+	for i := range c.Packages {
+		p := &c.Packages[i]
+		if p.Type == typeModule && covers(p.Name, name) && (best == nil || len(p.Name) >= len(best.Name)) {
+			best = p
 		}
 	}
-	return names, byName
+	return best, best != nil
+}
+
+// below is the way from a module to a name that it covers: "" for the module itself.
+func below(m *packages.Package, name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, m.Name), "/")
 }
 
 // modulePURL of a module that a directory of the repository stands for is the purl of the module that
@@ -43,11 +48,10 @@ func modulePURL(c packages.Context, owner packages.Package, d packages.Dependenc
 	if !isLocal(d) {
 		return purl.Golang(d.Name, packages.Deref(d.Version)), nil
 	}
-	names, byName := modules(c)
 	for _, name := range []string{d.Name, path.Join(owner.Name, *d.Version)} {
-		if parent, ok := packages.Parent(name, names); ok {
-			text := purl.Golang(parent, packages.Deref(byName[parent].Version))
-			if rest := strings.TrimPrefix(strings.TrimPrefix(name, parent), "/"); rest != "" {
+		if parent, ok := moduleOf(c, name); ok {
+			text := purl.Golang(parent.Name, packages.Deref(parent.Version))
+			if rest := below(parent, name); rest != "" {
 				text += "#" + rest
 			}
 			return text, nil
@@ -62,18 +66,17 @@ func packagePURL(c packages.Context, owner packages.Package, d packages.Dependen
 	if !isLocal(d) {
 		return purl.Golang(d.Name, packages.Deref(d.Version)), nil
 	}
-	names, byName := modules(c)
-	if parent, ok := packages.Parent(d.Name, names); ok {
-		return purl.Golang(d.Name, packages.Deref(byName[parent].Version)), nil
+	if parent, ok := moduleOf(c, d.Name); ok {
+		return purl.Golang(d.Name, packages.Deref(parent.Version)), nil
 	}
-	if of, ok := packages.Parent(owner.Name, names); ok {
-		way := path.Join(of, *d.Version)
-		if parent, ok := packages.Parent(way, names); ok {
-			rest := strings.TrimPrefix(strings.TrimPrefix(way, parent), "/")
+	if of, ok := moduleOf(c, owner.Name); ok {
+		way := path.Join(of.Name, *d.Version)
+		if parent, ok := moduleOf(c, way); ok {
+			rest := below(parent, way)
 			if rest == "" {
 				rest = "."
 			}
-			return purl.Golang(parent, packages.Deref(byName[parent].Version)) + "#" + rest, nil
+			return purl.Golang(parent.Name, packages.Deref(parent.Version)) + "#" + rest, nil
 		}
 	}
 	return "", noParent(d.Name)
@@ -86,9 +89,8 @@ func noParent(name string) error {
 // packageVersion shows a local package that lies in a module of the request with that module's version.
 func packageVersion(c packages.Context, _ packages.Package, d packages.Dependency) *string {
 	if isLocal(d) {
-		names, byName := modules(c)
-		if parent, ok := packages.Parent(d.Name, names); ok {
-			return byName[parent].Version
+		if parent, ok := moduleOf(c, d.Name); ok {
+			return parent.Version
 		}
 	}
 	return d.Version
@@ -97,9 +99,8 @@ func packageVersion(c packages.Context, _ packages.Package, d packages.Dependenc
 // packageContents: a Go package is built from its dependencies, and its sources are the modules that its
 // own module needs.
 func packageContents(c packages.Context, p packages.Package) (dependencies, sources []packages.Owned) {
-	names, byName := modules(c)
-	if parent, ok := packages.Parent(p.Name, names); ok {
-		sources = byName[parent].Own()
+	if parent, ok := moduleOf(c, p.Name); ok {
+		sources = parent.Own()
 	}
 	return p.Own(), sources
 }

@@ -59,6 +59,33 @@ func TestLocalPURLs(t *testing.T) {
 	}
 }
 
+func TestModuleOf(t *testing.T) {
+	for _, test := range []struct {
+		id, name string
+		modules  []string
+		want     string
+	}{
+		{"G59 foo covers foo/bar", "github.com/foo/bar", []string{"github.com/foo"}, "github.com/foo"},
+		{"G59 foo does not cover foobar", "github.com/foobar", []string{"github.com/foo"}, ""},
+		{"G59 foo/bar does not cover foo", "github.com/foo", []string{"github.com/foo/bar"}, ""},
+		{"G60 the longer one, last", "github.com/foo/bar/baz", []string{"github.com/foo/bar", "github.com/foo/bar/baz"}, "github.com/foo/bar/baz"},
+		{"G60 the longer one, first", "github.com/foo/bar/baz/x", []string{"github.com/foo/bar/baz", "github.com/foo/bar"}, "github.com/foo/bar/baz"},
+		{"G60 among none", "github.com/foo/bar/baz", nil, ""},
+		{"its own", "a.org/x", []string{"a.org/x"}, "a.org/x"},
+	} {
+		t.Run(test.id, func(t *testing.T) {
+			c := packages.Context{Packages: []packages.Package{{Name: test.name, Type: "go-package"}, {Name: test.name, Type: "pip"}}}
+			for _, m := range test.modules {
+				c.Packages = append(c.Packages, packages.Package{Name: m, Type: "gomod"})
+			}
+			got, ok := moduleOf(c, test.name)
+			if ok != (test.want != "") || ok && (got.Name != test.want || got.Type != "gomod") {
+				t.Errorf("moduleOf(%q) among %q is %v, %v, want %q", test.name, test.modules, got, ok, test.want)
+			}
+		})
+	}
+}
+
 func TestPackageContents(t *testing.T) {
 	one := func(kind, name string, deps ...string) packages.Package {
 		p := packages.Package{Name: name, Type: kind}
