@@ -39,8 +39,33 @@ func (p *Pipeline) dropBundle(ctx context.Context, key string) error {
 		return ignoreNotFound(err)
 	}
 	if p.Clock().Sub(info.LastUse) < max(p.settings.Lifetime, p.settings.LifetimeFailed) {
-		return nil // the cache's own pruning takes it later
+		return nil // sweepBundles takes it later
 	}
 	dir := path.Dir(key) + "/"
 	return p.Blobs.Delete(ctx, dir+bundleMeta, dir+bundlePackages, key, key+".sha256")
+}
+
+// sweepBundles drops, now and then, the bundles that were used too lately when their last request became
+// stale.
+func (p *Pipeline) sweepBundles(ctx context.Context) error {
+	p.mu.Lock()
+	due := p.Clock().Sub(p.swept) >= SweepEvery
+	if due {
+		p.swept = p.Clock()
+	}
+	p.mu.Unlock()
+	if !due || p.settings.Lifetime <= 0 || p.settings.LifetimeFailed <= 0 {
+		return nil
+	}
+	for info, err := range p.Blobs.List(ctx, "bundles/") {
+		if err != nil {
+			return fmt.Errorf("looking for bundles without a request: %w", err)
+		}
+		if path.Base(info.Key) == bundleArchive {
+			if err := p.dropBundle(ctx, info.Key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -37,8 +37,9 @@ type work struct {
 func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 	id := stepID{d.RequestID, d.Step}
 	if !p.enter(id) {
-		// A repeated message while the step runs here: look again later.
-		return p.Queue.Extend(ctx, d, HeartbeatEvery)
+		// A repeated message while the step runs here. It must not use up receives until it is a dead
+		// letter, and it may be the only one there is: a new one looks again later.
+		return p.handBack(ctx, d, RepeatPause)
 	}
 	defer p.leave(id)
 
@@ -57,7 +58,7 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 		// Shutting down, or near the end of the function's time: what was fetched is in the
 		// cache. A new message keeps the receive count for faults alone.
 		log.InfoContext(ctx, "step interrupted, handed back")
-		return p.handBack(context.WithoutCancel(ctx), d)
+		return p.handBack(context.WithoutCancel(ctx), d, 0)
 	}
 	f := faultOf(err)
 	log = log.With("fault_origin", f.Origin, "fault_type", f.Type, "error", chain(err))
@@ -124,8 +125,9 @@ func (p *Pipeline) leave(id stepID) {
 	delete(p.running, id)
 }
 
-func (p *Pipeline) handBack(ctx context.Context, d queue.Delivery) error {
-	if err := p.Queue.Send(ctx, d.Message, 0); err != nil {
+// handBack replaces a message by a new one, which has used up no receives.
+func (p *Pipeline) handBack(ctx context.Context, d queue.Delivery, delay time.Duration) error {
+	if err := p.Queue.Send(ctx, d.Message, delay); err != nil {
 		return err
 	}
 	return p.Queue.Ack(ctx, d)
@@ -182,7 +184,7 @@ func (p *Pipeline) run(ctx context.Context, d queue.Delivery) (err error) {
 		return fmt.Errorf("request %d has no step %q", req.ID, d.Step)
 	}
 
-	ctx, stop := p.heartbeat(ctx, d, step.State)
+	ctx, stop := p.heartbeat(ctx, d, step.State, logs)
 	defer func() {
 		if cause := stop(); cause != nil && err != nil {
 			err = cause
@@ -203,9 +205,9 @@ func (p *Pipeline) run(ctx context.Context, d queue.Delivery) (err error) {
 	}
 }
 
-// heartbeat keeps the message and the lease while a step runs, and cancels the step when nobody
-// wants its request any longer. stop ends it and tells why the step was cancelled, if it was.
-func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.StepState) (context.Context, func() error) {
+// heartbeat keeps the message and the lease while a step runs, publishes what it logged, and cancels the
+// step when nobody wants its request any longer. stop ends it and tells why the step was cancelled, if it was.
+func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.StepState, logs *requestlog.Writer) (context.Context, func() error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	if s == request.StepWaiting {
@@ -227,6 +229,9 @@ func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.St
 			if err == nil && req.State != request.StateInProgress {
 				cancel(errNotWanted)
 				return
+			}
+			if err := logs.Flush(ctx); err != nil && ctx.Err() == nil {
+				p.Log.WarnContext(ctx, "request log not written", "cachito_request_id", d.RequestID, "error", err)
 			}
 			if n%int(Visibility/HeartbeatEvery/4) != 0 {
 				continue

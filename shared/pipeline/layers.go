@@ -74,10 +74,8 @@ func (l *layer) add(owner string, e resolver.Entry) error {
 		if sameEntry(have, e) {
 			return nil
 		}
-		if owner != l.owner[e.Path] || !have.Dir {
-			return fault.ServerFinal(fault.CachitoError, "The package managers %s and %s wrote different content to %s",
-				l.owner[e.Path], owner, path.Join(l.name, e.Path))
-		}
+		return fault.ServerFinal(fault.CachitoError, "The package managers %s and %s wrote different content to %s",
+			l.owner[e.Path], owner, path.Join(l.name, e.Path))
 	}
 	l.entries[e.Path], l.owner[e.Path] = e, owner
 	return nil

@@ -40,6 +40,10 @@ const (
 	// HeartbeatEvery is how often a running step extends its message and lease and looks
 	// whether its request is still wanted.
 	HeartbeatEvery = 5 * time.Second
+	// RepeatPause is how long a message for a step that is running here already is put off.
+	RepeatPause = 30 * time.Second
+	// SweepEvery is how often bundles that nobody refers to are looked for.
+	SweepEvery = time.Hour
 	// RetryPause is the pause before the second try of a step whose fault may pass; it doubles.
 	RetryPause = 2 * time.Second
 	// RetryPauseMax bounds that pause.
@@ -99,6 +103,7 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	running map[stepID]bool
+	swept   time.Time
 }
 
 type manager struct {

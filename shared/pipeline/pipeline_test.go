@@ -468,3 +468,63 @@ func TestDuplicatePackages(t *testing.T) {
 		t.Errorf("K02: got %q %s, want %q", req.StateReason, req.ErrorType, want)
 	}
 }
+
+// A bundle outlives its last request for as long as somebody may be about to use it, and not longer.
+func TestSweep(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	url, ref := w.repository()
+	pr := w.start(-1)
+	defer pr.close()
+	req := pr.finish(t, url, ref, nil)
+	there := func() bool {
+		_, err := pr.blobs.Stat(ctx, req.Bundle.Key)
+		return err == nil
+	}
+	w.advance(25 * time.Hour)
+	if err := pr.Reap(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !there() {
+		t.Error("the bundle went with its request, a day after its last use")
+	}
+	w.advance(7 * 24 * time.Hour)
+	if err := pr.Reap(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if there() {
+		t.Error("the bundle is still there, 8 days after its last use")
+	}
+}
+
+// A message that comes again and again while its step runs here never becomes a dead letter.
+func TestRepeatedMessage(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	url, ref := w.repository()
+	pr := w.start(-1)
+	defer pr.close()
+	req := pr.create(t, url, ref, nil, "synthetic")
+	if err := pr.send(ctx, req.ID, StepSource, false); err != nil {
+		t.Fatal(err)
+	}
+	if !pr.enter(stepID{req.ID, StepSource}) { // it runs
+		t.Fatal("the step cannot be entered")
+	}
+	for range 20 {
+		if err := pr.drain(t); err != nil {
+			t.Fatal(err)
+		}
+		if err := pr.Reap(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(RepeatPause + time.Second)
+	}
+	pr.leave(stepID{req.ID, StepSource})
+	if err := pr.drain(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.outcome(pr, req.ID); got.State != request.StateComplete {
+		t.Errorf("got %s: %s", got.State, got.Reason)
+	}
+}

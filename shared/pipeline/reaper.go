@@ -20,7 +20,7 @@ const reapPage = 100
 // Reap heals and tidies: dead letters become failed requests, lost steps are sent again, requests past
 // their lifetime become stale. It can run at any time, several at once.
 func (p *Pipeline) Reap(ctx context.Context) error {
-	return errors.Join(p.buryDeadLetters(ctx), p.resendLost(ctx, false), p.expireOld(ctx))
+	return errors.Join(p.buryDeadLetters(ctx), p.resendLost(ctx, false), p.expireOld(ctx), p.sweepBundles(ctx))
 }
 
 // Resume sends every step that can run again, without waiting until it counts as lost. The embedded
@@ -34,17 +34,34 @@ func (p *Pipeline) buryDeadLetters(ctx context.Context) error {
 			return err
 		}
 		for _, d := range letters {
-			f := fault.ServerFinal(fault.CachitoError, "The %s step was given up after %d attempts, the last of which did not end. Please try again.",
-				d.Step, queue.MaxReceives)
-			if err := p.fail(ctx, d.RequestID, f); err != nil {
+			if err := p.bury(ctx, d); err != nil {
 				return err
 			}
-			p.Log.ErrorContext(ctx, "dead letter", "cachito_request_id", d.RequestID, "step", d.Step)
 			if err := p.Queue.Ack(ctx, d); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// bury fails the request of a dead letter, unless its step is done or somebody runs it: then another message
+// for it did what this one could not.
+func (p *Pipeline) bury(ctx context.Context, d queue.Delivery) error {
+	req, err := p.Store.Get(ctx, d.RequestID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	step := req.Steps[d.Step]
+	if req.State != request.StateInProgress || step.State == request.StepDone || step.LeaseUntil.After(p.Clock()) {
+		p.Log.InfoContext(ctx, "dead letter of a step that needs none", "cachito_request_id", d.RequestID, "step", d.Step)
+		return nil
+	}
+	p.Log.ErrorContext(ctx, "dead letter", "cachito_request_id", d.RequestID, "step", d.Step)
+	return p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
+		"The %s step was given up after %d attempts, the last of which did not end. Please try again.", d.Step, queue.MaxReceives))
 }
 
 func (p *Pipeline) resendLost(ctx context.Context, now bool) error {
