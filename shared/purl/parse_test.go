@@ -1,6 +1,7 @@
 package purl_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -167,7 +168,8 @@ func FuzzMake(f *testing.F) {
 			if text != "" {
 				t.Errorf("%s: %q with the error %v", kind, text, err)
 			}
-			if _, ok := err.(*purl.Error); !ok || !strings.Contains(err.Error(), version) {
+			var e *purl.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, version) {
 				t.Errorf("%s: the error %#v does not name the version %q", kind, err, version)
 			}
 		}
