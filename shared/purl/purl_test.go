@@ -3,6 +3,7 @@ package purl_test
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/purl"
@@ -118,6 +119,35 @@ func TestErrors(t *testing.T) {
 	for _, repo := range []string{"https://github.com", "https://github.com/a", "https://bitbucket.org/a.git/"} {
 		if text, err := purl.VCS("n", repo, "R"); !errors.As(err, &e) || e.Message != "Could not convert version "+repo+"@R to purl" || text != "" {
 			t.Errorf("VCS(%q) = %q, %v", repo, text, err)
+		}
+	}
+}
+
+// The ref is behind the last @ that does not belong to the user's name.
+func TestGitRequirement(t *testing.T) {
+	for _, test := range []struct{ version, want string }{
+		{"git+https://u:p@github.com:8/A/b.git@R#egg=x@y", "pkg:github/a/b@R"},
+		{"git+https://h/a@b@R", "pkg:generic/n?vcs_url=https%3A%2F%2Fh%2Fa%40b%40R"},
+		{"git+https://h/a?x=1@R", "pkg:generic/n?vcs_url=https%3A%2F%2Fh%2Fa%3Fx%3D1%40R"},
+		{"git+https://h/a@R?x=1", "pkg:generic/n?vcs_url=https%3A%2F%2Fh%2Fa%40R%3Fx%3D1"},
+		{"git+file:///a/b@R", "pkg:generic/n?vcs_url=file%3A%2F%2F%2Fa%2Fb%40R"},
+		{"git+https://u@h/a", ""},
+		{"git+https://u@h", ""},
+		{"git+https://u@h?x=1", ""},
+		{"git+https://h/a@", ""},
+		{"git+https://github.com/a@R", ""},
+		{"git+git@h:a/b@R", ""},
+		{"git+", ""},
+	} {
+		for kind, make := range map[string]func(string, *string) (string, error){"PyPI": purl.PyPI, "Gem": purl.Gem} {
+			if kind == "PyPI" && !strings.Contains(test.version, "://") {
+				continue // no URL to pip, so a version of the index
+			}
+			got, err := make("n", &test.version)
+			var e *purl.Error
+			if got != test.want || (err == nil) != (test.want != "") || err != nil && !errors.As(err, &e) {
+				t.Errorf("%s(%q) = %q, %v, want %q", kind, test.version, got, err, test.want)
+			}
 		}
 	}
 }

@@ -37,8 +37,7 @@ func gitRequirement(name, version string) (string, error) {
 	text, _, _ := strings.Cut(strings.TrimPrefix(version, "git+"), "#")
 	l, ok := locate(text)
 	at := strings.LastIndexByte(text, '@')
-	// An @ before the path belongs to the user's name.
-	if !ok || at < len(text)-len(l.path) {
+	if !ok || at < l.end { // an @ before the path is behind the user's name
 		return "", notConvertible(version)
 	}
 	return vcs(name, text[:at], text[at+1:], version)
@@ -63,6 +62,7 @@ type location struct {
 	scheme string
 	host   string // lower case, without user and port
 	path   string // without query and fragment
+	end    int    // where the path, or what stands in its place, begins in the URL
 }
 
 // locate takes scheme://[user@]host[:port][/path][?query][#fragment] apart; false for anything else,
@@ -83,7 +83,7 @@ func locate(text string) (location, bool) {
 	if !strings.HasPrefix(host, "[") { // no IPv6 address
 		host, _, _ = strings.Cut(host, ":")
 	}
-	return location{scheme, strings.ToLower(host), path}, true
+	return location{scheme, strings.ToLower(host), path, len(scheme) + len("://") + len(authority)}, true
 }
 
 // isScheme is RFC 3986's rule: a letter, then letters, digits, "+", "-" and ".".
