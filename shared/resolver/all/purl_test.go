@@ -46,10 +46,14 @@ func TestDependencyPURLs(t *testing.T) {
 		{"index", "pip", "requests_FOO bar", "2.24.0", "pkg:pypi/requests-foo-bar@2.24.0"},
 		{"P76 index", "pip", "Aio_WSGI.x", "0.7", "pkg:pypi/aio-wsgi.x@0.7"},
 		{"P71 git", "pip", "appr", "git+https://github.com/quay/appr.git@R#egg=appr", "pkg:github/quay/appr@R"},
-		{"P72 URL", "pip", "appr", "https://github.com/quay/appr/archive/37ff.zip#cachito_hash=sha256:ee6a",
-			"pkg:generic/appr?download_url=https%3A%2F%2Fgithub.com%2Fquay%2Fappr%2Farchive%2F37ff.zip%23cachito_hash%3Dsha256%3Aee6a&checksum=sha256:ee6a"},
-		{"P73 URL with egg", "pip", "appr", "https://github.com/quay/appr/archive/37ff.zip#egg=appr&cachito_hash=sha256:ee6a",
-			"pkg:generic/appr?download_url=https%3A%2F%2Fgithub.com%2Fquay%2Fappr%2Farchive%2F37ff.zip%23egg%3Dappr%26cachito_hash%3Dsha256%3Aee6a&checksum=sha256:ee6a"},
+		{
+			"P72 URL", "pip", "appr", "https://github.com/quay/appr/archive/37ff.zip#cachito_hash=sha256:ee6a",
+			"pkg:generic/appr?download_url=https%3A%2F%2Fgithub.com%2Fquay%2Fappr%2Farchive%2F37ff.zip%23cachito_hash%3Dsha256%3Aee6a&checksum=sha256:ee6a",
+		},
+		{
+			"P73 URL with egg", "pip", "appr", "https://github.com/quay/appr/archive/37ff.zip#egg=appr&cachito_hash=sha256:ee6a",
+			"pkg:generic/appr?download_url=https%3A%2F%2Fgithub.com%2Fquay%2Fappr%2Farchive%2F37ff.zip%23egg%3Dappr%26cachito_hash%3Dsha256%3Aee6a&checksum=sha256:ee6a",
+		},
 		{"URL, checksum escaped", "pip", "Op_X", "https://h/x.zip#cachito_hash=sha256%3Aab", "pkg:generic/op-x?download_url=https%3A%2F%2Fh%2Fx.zip%23cachito_hash%3Dsha256%253Aab&checksum=sha256:ab"},
 		{"P74 git with a port", "pip", "c", "git+https://gitlab.com:8443/a/b/c.git@R", "pkg:generic/c?vcs_url=https%3A%2F%2Fgitlab.com%3A8443%2Fa%2Fb%2Fc.git%40R"},
 		{"P75 GitLab", "pip", "b", "git+https://gitlab.com/a/b.git@R", "pkg:generic/b?vcs_url=https%3A%2F%2Fgitlab.com%2Fa%2Fb.git%40R"},

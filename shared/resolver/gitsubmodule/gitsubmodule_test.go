@@ -26,21 +26,33 @@ func TestResolve(t *testing.T) {
 		logHas  string
 		logOnce string
 	}{
-		{"M01 a submodule is a package with its path",
+		{
+			"M01 a submodule is a package with its path",
 			resolver.Repo{URL: "https://h/o/app.git", Submodules: []resolver.Submodule{one("lib", "third/lib", "https://github.com/o/lib.git")}},
-			[]string{"lib https://github.com/o/lib.git#" + ref + " third/lib pkg:github/o/lib@" + ref}, "submodule found", "name=lib path=third/lib"},
-		{"M03 a submodule of a submodule is not reported",
+			[]string{"lib https://github.com/o/lib.git#" + ref + " third/lib pkg:github/o/lib@" + ref},
+			"submodule found", "name=lib path=third/lib",
+		},
+		{
+			"M03 a submodule of a submodule is not reported",
 			resolver.Repo{URL: "https://h/o/app.git", Submodules: []resolver.Submodule{
-				one("outer", "outer", "https://github.com/o/outer.git", one("inner", "inner", "https://github.com/o/inner.git"))}},
-			[]string{"outer https://github.com/o/outer.git#" + ref + " outer pkg:github/o/outer@" + ref}, "submodule found", "name=outer"},
+				one("outer", "outer", "https://github.com/o/outer.git", one("inner", "inner", "https://github.com/o/inner.git")),
+			}},
+			[]string{"outer https://github.com/o/outer.git#" + ref + " outer pkg:github/o/outer@" + ref},
+			"submodule found", "name=outer",
+		},
 		{"M04 no submodules, no packages", resolver.Repo{URL: "https://h/o/app.git"}, nil, "the repository has no submodules", ""},
-		{"M09 a relative URL is absolute by now",
+		{
+			"M09 a relative URL is absolute by now",
 			resolver.Repo{URL: "https://h/o/app.git", Submodules: []resolver.Submodule{one("lib", "lib", "https://h/o/lib.git")}},
-			[]string{"lib https://h/o/lib.git#" + ref + " lib pkg:generic/lib?vcs_url=https%3A%2F%2Fh%2Fo%2Flib.git%40" + ref}, "submodule found", "name=lib"},
-		{"several, in the order given",
+			[]string{"lib https://h/o/lib.git#" + ref + " lib pkg:generic/lib?vcs_url=https%3A%2F%2Fh%2Fo%2Flib.git%40" + ref},
+			"submodule found", "name=lib",
+		},
+		{
+			"several, in the order given",
 			resolver.Repo{URL: "https://h/o/app.git", Submodules: []resolver.Submodule{one("z", "z", "https://h/z"), one("a", "a", "https://h/a")}},
 			[]string{"z https://h/z#" + ref + " z pkg:generic/z?vcs_url=https%3A%2F%2Fh%2Fz%40" + ref, "a https://h/a#" + ref + " a pkg:generic/a?vcs_url=https%3A%2F%2Fh%2Fa%40" + ref},
-			"submodule found", "name=a"},
+			"submodule found", "name=a",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := gitsubmodule.Descriptor().New(resolver.Settings{})
