@@ -112,22 +112,30 @@ func TestLines(t *testing.T) {
 		log  func(l *slog.Logger)
 		want string
 	}{
-		{"message and attributes", func(l *slog.Logger) { l.Info("dependency fetched", "name", "rsc.io/quote", "bytes", 4096) },
-			stamp + "dependency fetched name=rsc.io/quote bytes=4096\n"},
-		{"levels", func(l *slog.Logger) { l.Debug("d"); l.Warn("w"); l.Error("e") },
-			"[2026-11-25T06:30:00.000Z DEBUG] d\n[2026-11-25T06:30:00.000Z WARN] w\n[2026-11-25T06:30:00.000Z ERROR] e\n"},
-		{"values with blanks, quotes and tabs are quoted", func(l *slog.Logger) { l.Info("m", "a", "b c", "d", `"`, "e", "\t") },
-			stamp + `m a="b c" d="\"" e="\t"` + "\n"},
-		{"what a tool printed keeps its lines", func(l *slog.Logger) { l.Info("go failed", "stderr", "one two\nthree\n") },
-			stamp + "go failed stderr=one two\nthree\n"},
+		{
+			"message and attributes", func(l *slog.Logger) { l.InfoContext(t.Context(), "dependency fetched", "name", "rsc.io/quote", "bytes", 4096) },
+			stamp + "dependency fetched name=rsc.io/quote bytes=4096\n",
+		},
+		{
+			"levels", func(l *slog.Logger) { l.DebugContext(t.Context(), "d"); l.WarnContext(t.Context(), "w"); l.ErrorContext(t.Context(), "e") },
+			"[2026-11-25T06:30:00.000Z DEBUG] d\n[2026-11-25T06:30:00.000Z WARN] w\n[2026-11-25T06:30:00.000Z ERROR] e\n",
+		},
+		{
+			"values with blanks, quotes and tabs are quoted", func(l *slog.Logger) { l.InfoContext(t.Context(), "m", "a", "b c", "d", `"`, "e", "\t") },
+			stamp + `m a="b c" d="\"" e="\t"` + "\n",
+		},
+		{
+			"what a tool printed keeps its lines", func(l *slog.Logger) { l.InfoContext(t.Context(), "go failed", "stderr", "one two\nthree\n") },
+			stamp + "go failed stderr=one two\nthree\n",
+		},
 		{"With", func(l *slog.Logger) { l.With("a", 1).With("b", 2).Info("m", "c", 3) }, stamp + "m a=1 b=2 c=3\n"},
 		{"groups", func(l *slog.Logger) {
 			l.With("x", 0).WithGroup("g").With("a", 1).WithGroup("h").Info("m", "b", 2, slog.Group("i", "c", 3), slog.Group("", "d", 4))
 		}, stamp + "m x=0 g.a=1 g.h.b=2 g.h.i.c=3 g.h.d=4\n"},
-		{"values that make themselves", func(l *slog.Logger) { l.Info("m", "s", secret{}) }, stamp + "m s.a=1 s.b=\"x y\"\n"},
+		{"values that make themselves", func(l *slog.Logger) { l.InfoContext(t.Context(), "m", "s", secret{}) }, stamp + "m s.a=1 s.b=\"x y\"\n"},
 		{"empty attributes and groups", func(l *slog.Logger) { l.WithGroup("").Info("m", slog.Attr{}, slog.Group("g"), "a", "") }, stamp + "m a=\n"},
-		{"errors and times", func(l *slog.Logger) { l.Info("m", "error", io.EOF, "took", time.Second) }, stamp + "m error=EOF took=1s\n"},
-		{"not UTF-8", func(l *slog.Logger) { l.Info("a\xffb") }, stamp + "a\uFFFDb\n"},
+		{"errors and times", func(l *slog.Logger) { l.InfoContext(t.Context(), "m", "error", io.EOF, "took", time.Second) }, stamp + "m error=EOF took=1s\n"},
+		{"not UTF-8", func(l *slog.Logger) { l.InfoContext(t.Context(), "a\xffb") }, stamp + "a\uFFFDb\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStorage(t)

@@ -25,8 +25,12 @@ func TestLocalPURLs(t *testing.T) {
 		shown   string // version in the SBOM
 	}{
 		{"G56 module in a folder of the main one", []string{"m.org/m"}, "gomod", "m.org/m", "a.org/x", "./staging/x", "pkg:golang/m.org%2Fm@v1#staging/x", "./staging/x"},
-		{"staging", []string{"k8s.io/kubernetes"}, "gomod", "k8s.io/kubernetes", "k8s.io/kubectl", "./staging/src/k8s.io/kubectl",
-			"pkg:golang/k8s.io%2Fkubernetes@v1#staging/src/k8s.io/kubectl", "./staging/src/k8s.io/kubectl"},
+		{
+			"staging",
+			[]string{"k8s.io/kubernetes"},
+			"gomod", "k8s.io/kubernetes", "k8s.io/kubectl", "./staging/src/k8s.io/kubectl",
+			"pkg:golang/k8s.io%2Fkubernetes@v1#staging/src/k8s.io/kubectl", "./staging/src/k8s.io/kubectl",
+		},
 		{"G70 the parent module, in the request", []string{"ex.org/p", "ex.org/p/foo"}, "gomod", "ex.org/p/foo", "ex.org/p", "../", "pkg:golang/ex.org%2Fp@v1", "../"},
 		{"the name's parent before the way's", []string{"m.org/m", "a.org"}, "gomod", "m.org/m", "a.org/x", "./x", "pkg:golang/a.org@v1#x", "./x"},
 		{"the longest parent", []string{"m.org/m", "m.org/m/sub"}, "gomod", "m.org/m", "a.org/x", "./sub/x", "pkg:golang/m.org%2Fm%2Fsub@v1#x", "./sub/x"},
