@@ -113,11 +113,17 @@ func TestLines(t *testing.T) {
 		want string
 	}{
 		{
-			"message and attributes", func(l *slog.Logger) { l.InfoContext(t.Context(), "dependency fetched", "name", "rsc.io/quote", "bytes", 4096) },
+			"message and attributes", func(l *slog.Logger) {
+				l.InfoContext(t.Context(), "dependency fetched", "name", "rsc.io/quote", "bytes", 4096)
+			},
 			stamp + "dependency fetched name=rsc.io/quote bytes=4096\n",
 		},
 		{
-			"levels", func(l *slog.Logger) { l.DebugContext(t.Context(), "d"); l.WarnContext(t.Context(), "w"); l.ErrorContext(t.Context(), "e") },
+			"levels", func(l *slog.Logger) {
+				l.DebugContext(t.Context(), "d")
+				l.WarnContext(t.Context(), "w")
+				l.ErrorContext(t.Context(), "e")
+			},
 			"[2026-11-25T06:30:00.000Z DEBUG] d\n[2026-11-25T06:30:00.000Z WARN] w\n[2026-11-25T06:30:00.000Z ERROR] e\n",
 		},
 		{
@@ -128,12 +134,14 @@ func TestLines(t *testing.T) {
 			"what a tool printed keeps its lines", func(l *slog.Logger) { l.InfoContext(t.Context(), "go failed", "stderr", "one two\nthree\n") },
 			stamp + "go failed stderr=one two\nthree\n",
 		},
-		{"With", func(l *slog.Logger) { l.With("a", 1).With("b", 2).Info("m", "c", 3) }, stamp + "m a=1 b=2 c=3\n"},
+		{"With", func(l *slog.Logger) { l.With("a", 1).With("b", 2).InfoContext(t.Context(), "m", "c", 3) }, stamp + "m a=1 b=2 c=3\n"},
 		{"groups", func(l *slog.Logger) {
-			l.With("x", 0).WithGroup("g").With("a", 1).WithGroup("h").Info("m", "b", 2, slog.Group("i", "c", 3), slog.Group("", "d", 4))
+			l.With("x", 0).WithGroup("g").With("a", 1).WithGroup("h").InfoContext(t.Context(), "m", "b", 2, slog.Group("i", "c", 3), slog.Group("", "d", 4))
 		}, stamp + "m x=0 g.a=1 g.h.b=2 g.h.i.c=3 g.h.d=4\n"},
 		{"values that make themselves", func(l *slog.Logger) { l.InfoContext(t.Context(), "m", "s", secret{}) }, stamp + "m s.a=1 s.b=\"x y\"\n"},
-		{"empty attributes and groups", func(l *slog.Logger) { l.WithGroup("").Info("m", slog.Attr{}, slog.Group("g"), "a", "") }, stamp + "m a=\n"},
+		{"empty attributes and groups", func(l *slog.Logger) {
+			l.WithGroup("").InfoContext(t.Context(), "m", slog.Attr{}, slog.Group("g"), "a", "")
+		}, stamp + "m a=\n"},
 		{"errors and times", func(l *slog.Logger) { l.InfoContext(t.Context(), "m", "error", io.EOF, "took", time.Second) }, stamp + "m error=EOF took=1s\n"},
 		{"not UTF-8", func(l *slog.Logger) { l.InfoContext(t.Context(), "a\xffb") }, stamp + "a\uFFFDb\n"},
 	} {
@@ -153,8 +161,8 @@ func TestLongLinesAreCut(t *testing.T) {
 	s := newStorage(t)
 	w := requestlog.New(s, 1, newClock().Now)
 	w.Logger().Info(strings.Repeat("é", requestlog.MaxLineBytes)) // the limit falls into a character, or the next line's does
-	w.Logger().Info("x" + strings.Repeat("é", requestlog.MaxLineBytes))
-	w.Logger().Info("short")
+	w.Logger().InfoContext(t.Context(), "x"+strings.Repeat("é", requestlog.MaxLineBytes))
+	w.Logger().InfoContext(t.Context(), "short")
 	closeLog(t, w)
 	lines := strings.Split(strings.TrimSuffix(s.text(t, 1), "\n"), "\n")
 	if len(lines) != 3 || !strings.HasSuffix(lines[2], "short") {
@@ -172,18 +180,18 @@ func TestPublishing(t *testing.T) {
 	t.Run("a few lines wait", func(t *testing.T) {
 		s, c := newStorage(t), newClock()
 		w := requestlog.New(s, 1, c.Now)
-		w.Logger().Info("a")
+		w.Logger().InfoContext(t.Context(), "a")
 		c.move(requestlog.FlushEvery - time.Nanosecond)
-		w.Logger().Info("b")
+		w.Logger().InfoContext(t.Context(), "b")
 		if n := s.pieces(t); n != 0 {
 			t.Errorf("%d pieces before the time is over", n)
 		}
 		c.move(time.Nanosecond)
-		w.Logger().Info("c")
+		w.Logger().InfoContext(t.Context(), "c")
 		if got := s.text(t, 1); s.pieces(t) != 1 || strings.Count(got, "\n") != 3 {
 			t.Errorf("%d pieces, %q", s.pieces(t), got)
 		}
-		w.Logger().Info("d")
+		w.Logger().InfoContext(t.Context(), "d")
 		if n := s.pieces(t); n != 1 {
 			t.Errorf("%d pieces: the time is to begin anew with each", n)
 		}
@@ -218,7 +226,7 @@ func TestPublishing(t *testing.T) {
 		if n := s.pieces(t); n != 0 {
 			t.Errorf("%d empty pieces", n)
 		}
-		w.Logger().Info("a")
+		w.Logger().InfoContext(t.Context(), "a")
 		if err := w.Flush(t.Context()); err != nil || s.pieces(t) != 1 {
 			t.Errorf("%v, %d pieces", err, s.pieces(t))
 		}
@@ -228,7 +236,7 @@ func TestPublishing(t *testing.T) {
 		var want strings.Builder
 		for i := range 12 {
 			w := requestlog.New(s, 1, c.Now)
-			w.Logger().Info("step", "i", i)
+			w.Logger().InfoContext(t.Context(), "step", "i", i)
 			closeLog(t, w)
 			fmt.Fprintf(&want, "[%s INFO] step i=%d\n", c.Now().Format("2006-01-02T15:04:05.000Z"), i)
 			if i == 5 {
@@ -244,7 +252,7 @@ func TestPublishing(t *testing.T) {
 		w := requestlog.New(s, 7, c.Now)
 		s.trouble = errors.New("disk full")
 		c.move(time.Minute)
-		w.Logger().Info("a")
+		w.Logger().InfoContext(t.Context(), "a")
 		if err := w.Flush(t.Context()); !errors.Is(err, s.trouble) || !strings.Contains(err.Error(), "writing the log of request 7") {
 			t.Errorf("Flush gives %v", err)
 		}
@@ -281,7 +289,7 @@ func TestOpenAndDelete(t *testing.T) {
 	s := newStorage(t)
 	for _, id := range []int64{1, 11, 12} {
 		w := requestlog.New(s, id, newClock().Now)
-		w.Logger().Info("of", "id", id)
+		w.Logger().InfoContext(t.Context(), "of", "id", id)
 		closeLog(t, w)
 	}
 	if _, err := requestlog.Open(t.Context(), s, 2); !errors.Is(err, blob.ErrNotFound) || !strings.Contains(err.Error(), "log of request 2") {
@@ -344,7 +352,7 @@ func TestConcurrentWriters(t *testing.T) {
 			for j := range goroutines {
 				mine.Go(func() {
 					for k := range lines {
-						w.Logger().With("w", i, "g", j).Info("m", "k", k)
+						w.Logger().With("w", i, "g", j).InfoContext(t.Context(), "m", "k", k)
 						c.move(time.Millisecond * 20)
 					}
 				})
