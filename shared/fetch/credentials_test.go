@@ -44,7 +44,7 @@ func TestParseNetrc(t *testing.T) {
 
 func FuzzParseNetrc(f *testing.F) {
 	for _, seed := range []string{
-		"machine h login u password p", "default login \"a\\\"b\" password x", "macdef x\n\n", "# c\nmachine a:1\nlogin b", "\"", "machine \"\\",
+		"machine h login u password p", "default login \"a\\\"b\" password x", "macdef x\n\n", "# c\nmachine a:1\nlogin b", "\"", "machine \"\\", "machine a..", "machine [a].",
 	} {
 		f.Add(seed)
 	}

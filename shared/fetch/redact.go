@@ -55,5 +55,5 @@ func hostPort(u *url.URL) string {
 }
 
 func normalHost(h string) string {
-	return strings.TrimSuffix(strings.ToLower(strings.Trim(h, "[]")), ".")
+	return strings.TrimRight(strings.TrimLeft(strings.ToLower(h), "["), "].")
 }
