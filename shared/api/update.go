@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,7 +116,7 @@ func (c *call) addConfigFiles() error {
 		entry := v.(pyrepr.Object)
 		content, _ := entry.Get("content")
 		path, _ := entry.Get("path")
-		f := request.ConfigFile{Path: path.(string), Key: configFileKey(content.(string))}
+		f := request.ConfigFile{Path: path.(string), Key: request.ConfigFileKey(content.(string))}
 		if err := c.Blobs.Put(ctx, f.Key, []byte(content.(string)), false); err != nil && !errors.Is(err, blob.ErrExists) {
 			return err
 		}
@@ -129,9 +127,4 @@ func (c *call) addConfigFiles() error {
 	}
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-func configFileKey(content string) string {
-	sum := sha256.Sum256([]byte(content))
-	return "configfiles/" + hex.EncodeToString(sum[:])
 }

@@ -243,12 +243,12 @@ func networkFault(err error, url string) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &status):
-		make := fault.Server
+		blame := fault.Server
 		switch status.Code {
 		case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden:
-			make = fault.Client
+			blame = fault.Client
 		}
-		return make(fault.NetworkError, "Could not download %s: %d %s", name, status.Code, http.StatusText(status.Code)).Because(err)
+		return blame(fault.NetworkError, "Could not download %s: %d %s", name, status.Code, http.StatusText(status.Code)).Because(err)
 	case errors.As(err, &refused):
 		return fault.Client(fault.NetworkError, "Could not download %s: %s", name, refused.Reason).Because(err)
 	case errors.As(err, &tooLarge):

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -204,10 +202,9 @@ func (p *Pipeline) addConfigFiles(ctx context.Context, id int64, files []resolve
 	}
 	refs := make([]request.ConfigFile, len(files))
 	for i, f := range files {
-		text := []byte(base64.StdEncoding.EncodeToString(f.Content))
-		sum := sha256.Sum256(text)
-		refs[i] = request.ConfigFile{Path: f.Path, Key: "configfiles/" + hex.EncodeToString(sum[:])}
-		if err := p.Blobs.Put(ctx, refs[i].Key, text, false); err != nil && !errors.Is(err, blob.ErrExists) {
+		text := base64.StdEncoding.EncodeToString(f.Content)
+		refs[i] = request.ConfigFile{Path: f.Path, Key: request.ConfigFileKey(text)}
+		if err := p.Blobs.Put(ctx, refs[i].Key, []byte(text), false); err != nil && !errors.Is(err, blob.ErrExists) {
 			return fmt.Errorf("storing configuration file %s: %w", f.Path, err)
 		}
 	}

@@ -3,6 +3,8 @@
 package request
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -125,6 +127,13 @@ type Bundle struct {
 type ConfigFile struct {
 	Path string // relative to the bundle's root
 	Key  string // blob that holds the content as it was sent: base64 text
+}
+
+// ConfigFileKey is the blob that holds a configuration file's content, by that content: base64 text, as the
+// API and the pipeline both store it.
+func ConfigFileKey(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "configfiles/" + hex.EncodeToString(sum[:])
 }
 
 // StepState says whether a step of the pipeline still has to run.
