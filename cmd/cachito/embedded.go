@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/api"
@@ -157,6 +156,7 @@ func newFetch(cfg config.Config) (*fetch.Client, error) {
 	}
 	s := fetch.Settings{
 		Credentials: credentials, AllowHosts: cfg.AllowHosts, CACertFile: cfg.CACert,
+		MaxConcurrent: cfg.MaxDownloads, PerHost: cfg.MaxDownloadsPerHost,
 		HTTPSProxy: cfg.HTTPSProxy, HTTPProxy: cfg.HTTPProxy, NoProxy: cfg.NoProxy,
 	}
 	for _, m := range cfg.Mirrors {
@@ -192,17 +192,6 @@ func enabledManagers(cfg config.Config, known []resolver.Descriptor) ([]resolver
 
 // resolverSettings hands every package manager the settings that it declares.
 func resolverSettings(cfg config.Config, enabled []resolver.Descriptor, toolDir string) (map[string]resolver.Settings, error) {
-	values := map[string]map[string]string{
-		"gomod": {
-			"goproxy":                   cfg.GoProxy,
-			"gosumdb":                   cfg.GoSumDB,
-			"gonosumdb":                 cfg.GoNoSumDB,
-			"goprivate":                 cfg.GoPrivate,
-			"ignore_missing_gomod_file": strconv.FormatBool(cfg.GomodIgnoreMissingGomod),
-			"strict_vendor":             strconv.FormatBool(cfg.GomodStrictVendor),
-			"go_command":                cfg.Go,
-		},
-	}
 	tools, err := filepath.Abs(toolDir)
 	if err != nil {
 		return nil, fmt.Errorf("CACHITO_TOOL_DIR: %w", err)
@@ -213,7 +202,7 @@ func resolverSettings(cfg config.Config, enabled []resolver.Descriptor, toolDir 
 		for name, v := range cfg.DefaultEnvironment[d.Name] {
 			environment[name] = request.EnvironmentVariable(v)
 		}
-		settings[d.Name] = resolver.Settings{Values: values[d.Name], Environment: environment, Local: resolver.LocalSettings{ToolDir: tools}}
+		settings[d.Name] = resolver.Settings{Values: cfg.Managers[d.Name], Environment: environment, Local: resolver.LocalSettings{ToolDir: tools}}
 	}
 	return settings, nil
 }

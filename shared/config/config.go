@@ -66,11 +66,14 @@ type Config struct {
 	BearerTokens string // file
 	AllowHosts   []string
 	CACert       string // file, PEM
-	HTTPSProxy   string
-	HTTPProxy    string
-	NoProxy      string
-	SSHKey       string // file
-	KnownHosts   string // file
+	// MaxDownloads and MaxDownloadsPerHost bound the HTTP requests that run at a time.
+	MaxDownloads        int
+	MaxDownloadsPerHost int
+	HTTPSProxy          string
+	HTTPProxy           string
+	NoProxy             string
+	SSHKey              string // file
+	KnownHosts          string // file
 	// TagsRefresh fetches a source's tags anew instead of keeping the first fetch's.
 	TagsRefresh bool
 	// Limits of one repository.
@@ -79,17 +82,23 @@ type Config struct {
 	SourceMaxEntries   int
 	SourceTimeout      time.Duration
 
-	// Go is the go command's name or path.
-	Go                      string
-	GoProxy                 string
-	GoSumDB                 string
-	GoNoSumDB               string
-	GoPrivate               string
-	GomodStrictVendor       bool
-	GomodIgnoreMissingGomod bool
+	// Managers are the settings of each package manager, by its name and then by the name under which
+	// its resolver reads them.
+	Managers map[string]map[string]string
 
 	LogLevel  slog.Level
 	LogFormat string
+}
+
+// manager keeps a setting for one package manager's resolver.
+func (c *Config) manager(name, key, value string) {
+	if c.Managers == nil {
+		c.Managers = map[string]map[string]string{}
+	}
+	if c.Managers[name] == nil {
+		c.Managers[name] = map[string]string{}
+	}
+	c.Managers[name][key] = value
 }
 
 // Mirror sends every URL that begins with Prefix to Target instead. Of several that fit the longest

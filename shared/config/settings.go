@@ -23,13 +23,18 @@ const (
 	groupAPI     = "API"
 	groupNetwork = "Network and repositories"
 	groupGo      = "gomod"
+	groupNPM     = "npm"
+	groupYarn    = "yarn"
+	groupPip     = "pip"
+	groupRuby    = "rubygems"
 	groupLogging = "Logging"
 )
 
 // Bounds of numeric settings.
 const (
-	maxWorkers = 256
-	maxPerPage = 10_000
+	maxWorkers   = 256
+	maxPerPage   = 10_000
+	maxDownloads = 1024
 )
 
 // settings lists every setting once. The order is that of the documentation; LOGIN_DISABLED comes
@@ -195,6 +200,16 @@ var settings = []setting{
 		func(c *Config, v string) error { return text(&c.CACert, v) },
 	},
 	{
+		"CACHITO_MAX_DOWNLOADS", groupNetwork, "32",
+		"HTTP requests that run at a time, all requests of users together.",
+		func(c *Config, v string) error { return number(&c.MaxDownloads, v, 1, maxDownloads) },
+	},
+	{
+		"CACHITO_MAX_DOWNLOADS_PER_HOST", groupNetwork, "32",
+		"The same for one host. Lower it for a registry that limits its clients.",
+		func(c *Config, v string) error { return number(&c.MaxDownloadsPerHost, v, 1, maxDownloads) },
+	},
+	{
 		"HTTPS_PROXY", groupNetwork, "",
 		"Proxy for https URLs.",
 		func(c *Config, v string) error { return proxyURL(&c.HTTPSProxy, v) },
@@ -248,37 +263,76 @@ var settings = []setting{
 	{
 		"CACHITO_GO", groupGo, "go",
 		"The go command (name or path). Other versions that a go.mod asks for are fetched and verified.",
-		func(c *Config, v string) error { return text(&c.Go, v) },
+		forManager("gomod", "go_command", line),
 	},
 	{
 		"CACHITO_GOPROXY", groupGo, "https://proxy.golang.org,direct",
 		"Go module proxies, in the form of GOPROXY. `direct` makes tagged versions of modules that no proxy has from their git repositories, with the mirrors and credentials of sources.",
-		func(c *Config, v string) error { return text(&c.GoProxy, v) },
+		forManager("gomod", "goproxy", line),
 	},
 	{
 		"CACHITO_GOSUMDB", groupGo, "sum.golang.org",
 		"Go checksum database, in the form of GOSUMDB.",
-		func(c *Config, v string) error { return text(&c.GoSumDB, v) },
+		forManager("gomod", "gosumdb", line),
 	},
 	{
 		"CACHITO_GONOSUMDB", groupGo, "",
 		"Module path patterns that are not looked up in the checksum database, in the form of GONOSUMDB.",
-		func(c *Config, v string) error { return text(&c.GoNoSumDB, v) },
+		forManager("gomod", "gonosumdb", line),
 	},
 	{
 		"CACHITO_GOPRIVATE", groupGo, "",
 		"Module path patterns of private modules, in the form of GOPRIVATE.",
-		func(c *Config, v string) error { return text(&c.GoPrivate, v) },
+		forManager("gomod", "goprivate", line),
 	},
 	{
 		"CACHITO_GOMOD_STRICT_VENDOR", groupGo, "false",
 		"`true`: a repository with a vendor folder must be requested with a vendor flag.",
-		func(c *Config, v string) error { return boolean(&c.GomodStrictVendor, v) },
+		forManager("gomod", "strict_vendor", truth),
 	},
 	{
 		"CACHITO_GOMOD_IGNORE_MISSING_GOMOD_FILE", groupGo, "true",
 		"`true`: a single path without a go.mod is skipped; `false`: it fails the request.",
-		func(c *Config, v string) error { return boolean(&c.GomodIgnoreMissingGomod, v) },
+		forManager("gomod", "ignore_missing_gomod_file", truth),
+	},
+
+	{
+		"CACHITO_NPM_REGISTRY", groupNPM, "https://registry.npmjs.org/",
+		"Registry that npm packages come from. Lock files that name the public registries are read from here; others keep their URL.",
+		forManager("npm", "registry", baseURL),
+	},
+	{
+		"CACHITO_NPM_FILE_DEPS_ALLOWLIST", groupNPM, "{}",
+		"`file:` dependencies that are allowed besides workspaces: JSON, package name to names of dependencies.",
+		forManager("npm", "file_deps_allowlist", nameLists),
+	},
+
+	{
+		"CACHITO_YARN_REGISTRY", groupYarn, "https://registry.yarnpkg.com/",
+		"Registry that yarn packages come from. Lock files that name the public registries are read from here; others keep their URL.",
+		forManager("yarn", "registry", baseURL),
+	},
+	{
+		"CACHITO_YARN_FILE_DEPS_ALLOWLIST", groupYarn, "{}",
+		"`file:` dependencies that are allowed besides workspaces: JSON, package name to names of dependencies.",
+		forManager("yarn", "file_deps_allowlist", nameLists),
+	},
+
+	{
+		"CACHITO_PIP_INDEX_URL", groupPip, "https://pypi.org/simple/",
+		"Index that Python packages come from: the simple API, HTML or JSON.",
+		forManager("pip", "index_url", baseURL),
+	},
+	{
+		"CACHITO_PIP_ALLOWED_INDEXES", groupPip, "[]",
+		"Hosts that requirements files may name with --index-url besides the configured index's (comma list or JSON array).",
+		forManager("pip", "allowed_indexes", names),
+	},
+
+	{
+		"CACHITO_RUBYGEMS_URL", groupRuby, "https://rubygems.org/",
+		"Where gems come from. What a Gemfile.lock may name stays https://rubygems.org/.",
+		forManager("rubygems", "url", baseURL),
 	},
 
 	{
