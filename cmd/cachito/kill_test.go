@@ -48,7 +48,7 @@ func TestKilled(t *testing.T) {
 	k.start()
 	defer k.kill()
 	digests := map[string]string{}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for id, ref := range refOf {
 		req := k.finished(id, deadline)
 		if req.State != "complete" {
