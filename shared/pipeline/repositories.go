@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cachito-serverless/cachito/shared/archive"
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
@@ -22,7 +23,7 @@ func (r repositories) Resolve(ctx context.Context, url, name string) (string, er
 
 // CheckOut implements resolver.Repositories. The tree goes through a temporary file: which links leave it
 // is known only at its end.
-func (r repositories) CheckOut(ctx context.Context, url, commit string, into *os.Root) (out resolver.Checkout, err error) {
+func (r repositories) CheckOut(ctx context.Context, url, commit string, into *os.Root, options ...resolver.CheckOutOption) (out resolver.Checkout, err error) {
 	const name = ".cachito-tree" // no repository can have it: it is removed before anything is written
 	tmp, err := into.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -36,7 +37,7 @@ func (r repositories) CheckOut(ctx context.Context, url, commit string, into *os
 	if err != nil {
 		return out, err
 	}
-	info, err := r.git.Fetch(ctx, gitrepo.Request{URL: url, Ref: commit}, tree)
+	info, err := r.git.Fetch(ctx, gitrepo.Request{URL: url, Ref: commit, Submodules: slices.Contains(options, resolver.WithSubmodules)}, tree)
 	if err := errors.Join(err, tree.Close()); err != nil {
 		return out, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 func TestRepositories(t *testing.T) {
@@ -43,6 +44,28 @@ func TestRepositories(t *testing.T) {
 	if _, err := root.Lstat("out"); !errors.Is(err, fs.ErrNotExist) || len(out.Removed) != 1 || out.Removed[0] != "out" {
 		t.Errorf("the link that leaves the tree: %v, removed %v", err, out.Removed)
 	}
+	t.Run("submodules are filled in when asked for", func(t *testing.T) {
+		sub := w.git.Init("o/sub").Commit(map[string]string{"inner": "of the submodule"})
+		app := w.git.Init("o/app").Commit(map[string]string{
+			".gitmodules": "[submodule \"s\"]\n\tpath = s\n\turl = ../sub.git\n",
+		}, gitrepotest.Gitlink("s", sub))
+		for _, test := range []struct {
+			options []resolver.CheckOutOption
+			want    string
+		}{{nil, ""}, {[]resolver.CheckOutOption{resolver.WithSubmodules}, "of the submodule"}} {
+			root, err := os.OpenRoot(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			if _, err := git.CheckOut(ctx, w.git.URL("o/app"), app, root, test.options...); err != nil {
+				t.Fatal(err)
+			}
+			if content, _ := root.ReadFile("s/inner"); string(content) != test.want {
+				t.Errorf("with %v: got %q, want %q", test.options, content, test.want)
+			}
+		}
+	})
 	if _, err := root.Lstat(".cachito-tree"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the temporary tree is still there: %v", err)
 	}

@@ -164,9 +164,15 @@ type Repositories interface {
 	// InvalidRequestData (client) when there is none, RepositoryAccessError.
 	Resolve(ctx context.Context, url, name string) (commit string, err error)
 	// CheckOut writes the tree of a commit below into, which must be empty; links that leave the tree
-	// are left out. Submodules stay empty. Faults as the source step's.
-	CheckOut(ctx context.Context, url, commit string, into *os.Root) (Checkout, error)
+	// are left out. Submodules stay empty, unless they are asked for. Faults as the source step's.
+	CheckOut(ctx context.Context, url, commit string, into *os.Root, options ...CheckOutOption) (Checkout, error)
 }
+
+// CheckOutOption changes what CheckOut writes.
+type CheckOutOption int
+
+// WithSubmodules fills in the submodules of the first level.
+const WithSubmodules CheckOutOption = 1
 
 // Checkout describes a tree that was written to disk.
 type Checkout struct {

@@ -32,7 +32,7 @@ func (f gitHost) Resolve(_ context.Context, url, name string) (string, error) {
 	return tag, nil
 }
 
-func (f gitHost) CheckOut(_ context.Context, url, commit string, into *os.Root) (resolver.Checkout, error) {
+func (f gitHost) CheckOut(_ context.Context, url, commit string, into *os.Root, _ ...resolver.CheckOutOption) (resolver.Checkout, error) {
 	for name, content := range f[url][commit] {
 		if err := into.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return resolver.Checkout{}, err
