@@ -44,4 +44,18 @@ type Replaced struct {
 // Data is the packages data of one request.
 type Data struct {
 	Packages []Package
+	// Artifacts say what was fetched for dependencies, sorted by purl, each purl once. Documents alone
+	// read them; no route shows them as they are.
+	Artifacts []Artifact
+}
+
+// Artifact is what is known of the files that stand for a dependency.
+//
+//	{"purl": "pkg:npm/a@1", "sha256": ["9f86d0..."], "unverified": true}
+type Artifact struct {
+	PURL string `json:"purl"`
+	// SHA256 of each file in the bundle, lower-case hex.
+	SHA256 []string `json:"sha256,omitempty"`
+	// Unverified: no lockfile held a digest of it, so what was served first was taken.
+	Unverified bool `json:"unverified,omitempty"`
 }

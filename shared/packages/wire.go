@@ -83,107 +83,32 @@ func Encode(w io.Writer, d Data) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	b.WriteString(`{"packages": [`)
 	for i, p := range d.Packages {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		raw, err := json.Marshal(p)
-		if err != nil {
+		if err := encodeOne(b, i, p); err != nil {
 			return fmt.Errorf("encoding package %s: %w", p, err)
 		}
-		b.Write(raw)
 	}
-	b.WriteString("]}\n")
+	b.WriteString("]")
+	if len(d.Artifacts) > 0 { // behind the packages: most readers stop before them
+		b.WriteString(`, "artifacts": [`)
+		for i, a := range d.Artifacts {
+			if err := encodeOne(b, i, a); err != nil {
+				return fmt.Errorf("encoding artifact %s: %w", a.PURL, err)
+			}
+		}
+		b.WriteString("]")
+	}
+	b.WriteString("}\n")
 	return b.Flush()
 }
 
-// Decode reads what Encode wrote, one package after the other. Equal texts share their memory: the packages
-// of a large Go repository name the same few hundred dependencies half a million times.
-func Decode(r io.Reader) (Data, error) {
-	var d Data
-	same := interner{texts: map[string]string{}, versions: map[string]*string{}}
-	dec := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
-	if err := expect(dec, json.Delim('{')); err != nil {
-		return d, err
+func encodeOne(b *bufio.Writer, i int, v any) error {
+	if i > 0 {
+		b.WriteString(", ")
 	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return d, fmt.Errorf("packages data: %w", err)
-		}
-		if key != "packages" {
-			var skipped json.RawMessage
-			if err := dec.Decode(&skipped); err != nil {
-				return d, fmt.Errorf("packages data: %w", err)
-			}
-			continue
-		}
-		if err := expect(dec, json.Delim('[')); err != nil {
-			return d, err
-		}
-		for dec.More() {
-			var p Package
-			if err := dec.Decode(&p); err != nil {
-				return d, fmt.Errorf("packages data, package %d: %w", len(d.Packages)+1, err)
-			}
-			d.Packages = append(d.Packages, same.pack(p))
-		}
-		if err := expect(dec, json.Delim(']')); err != nil {
-			return d, err
-		}
-	}
-	if err := expect(dec, json.Delim('}')); err != nil {
-		return d, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return d, fmt.Errorf("packages data: more than one value, the second ends at byte %d", dec.InputOffset())
-	}
-	return d, nil
-}
-
-// interner keeps one of each text.
-type interner struct {
-	texts    map[string]string
-	versions map[string]*string
-}
-
-func (in interner) text(s string) string {
-	if one, ok := in.texts[s]; ok {
-		return one
-	}
-	in.texts[s] = s
-	return s
-}
-
-func (in interner) version(v *string) *string {
-	if v == nil {
-		return nil
-	}
-	if one, ok := in.versions[*v]; ok {
-		return one
-	}
-	in.versions[*v] = v
-	return v
-}
-
-// pack makes a package as small as it can be.
-func (in interner) pack(p Package) Package {
-	p.Type, p.Version = in.text(p.Type), in.version(p.Version)
-	list := make([]Dependency, len(p.Dependencies))
-	for i, d := range p.Dependencies {
-		d.Name, d.Type, d.Version = in.text(d.Name), in.text(d.Type), in.version(d.Version)
-		list[i] = d
-	}
-	p.Dependencies = list
-	return p
-}
-
-func expect(dec *json.Decoder, want json.Delim) error {
-	got, err := dec.Token()
+	raw, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("packages data: %w", err)
+		return err
 	}
-	if got != want {
-		return fmt.Errorf("packages data: expected %v at byte %d, got %v", want, dec.InputOffset(), got)
-	}
-	return nil
+	_, err = b.Write(raw)
+	return err
 }

@@ -88,6 +88,23 @@ func TestWireForm(t *testing.T) {
 			t.Errorf("read back %v, %v", back, err)
 		}
 	})
+	t.Run("artifacts, for those who ask", func(t *testing.T) {
+		data := packages.Data{Artifacts: []packages.Artifact{{PURL: "pkg:npm/a@1", SHA256: []string{"ab", "cd"}}, {PURL: "pkg:npm/b@1", Unverified: true}}}
+		var b bytes.Buffer
+		if err := packages.Encode(&b, data); err != nil {
+			t.Fatal(err)
+		}
+		const want = `{"packages": [], "artifacts": [{"purl":"pkg:npm/a@1","sha256":["ab","cd"]}, {"purl":"pkg:npm/b@1","unverified":true}]}` + "\n"
+		if diff := cmp.Diff(want, b.String()); diff != "" {
+			t.Errorf("encoded (-want +got):\n%s", diff)
+		}
+		if back, err := packages.DecodeAll(bytes.NewReader(b.Bytes())); err != nil || !cmp.Equal(data, back) {
+			t.Errorf("all read back: %v, %v", back, err)
+		}
+		if back, err := packages.Decode(&b); err != nil || back.Artifacts != nil {
+			t.Errorf("the packages read back: %v, %v", back, err)
+		}
+	})
 	t.Run("unknown keys are passed over", func(t *testing.T) {
 		back, err := packages.Decode(strings.NewReader(`{"schema": {"a": [1]}, "packages": [{"name": "n", "type": "t", "new": 1}]}`))
 		if err != nil || len(back.Packages) != 1 || back.Packages[0].Name != "n" {
@@ -102,12 +119,13 @@ func TestDecodeErrors(t *testing.T) {
 		{"no object", `[]`, "packages data: expected { at byte 1, got ["},
 		{"no list", `{"packages": {}}`, "packages data: expected [ at byte 14, got {"},
 		{"null for the list", `{"packages": null}`, "packages data: expected [ at byte 17, got <nil>"},
-		{"a wrong type in the second package", `{"packages": [{"name": "a", "type": "t"}, {"name": 1}]}`, "packages data, package 2: "},
-		{"a wrong type in a dependency", `{"packages": [{"name": "a", "dependencies": [{"dev": "no"}]}]}`, "packages data, package 1: "},
-		{"a wrong replacement", `{"packages": [{"name": "a", "dependencies": [{"replaces": 1}]}]}`, "packages data, package 1: "},
-		{"broken off in a package", `{"packages": [{"name": "a"`, "packages data, package 1: "},
+		{"a wrong type in the second package", `{"packages": [{"name": "a", "type": "t"}, {"name": 1}]}`, "packages data: package 2: "},
+		{"a wrong type in a dependency", `{"packages": [{"name": "a", "dependencies": [{"dev": "no"}]}]}`, "packages data: package 1: "},
+		{"a wrong replacement", `{"packages": [{"name": "a", "dependencies": [{"replaces": 1}]}]}`, "packages data: package 1: "},
+		{"broken off in a package", `{"packages": [{"name": "a"`, "packages data: package 1: "},
 		{"broken off in the list", `{"packages": [{"name": "a"}`, "packages data: "},
 		{"broken off at the end", `{"packages": []`, "packages data: "},
+		{"broken off in what is passed over", `{"packages": [], "x": [{"y": 1}`, "packages data: "},
 		{"more behind the end", `{"packages": []} {}`, "packages data: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
