@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/cachito-serverless/cachito/shared/archive"
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -147,7 +149,34 @@ func (p *Pipeline) aggregate(managers []manager, outputs map[string]resolver.Out
 		data.Packages = append(data.Packages, outputs[m.Name].Packages...)
 	}
 	data.Sort()
+	data.Artifacts = artifactsOf(outputs)
 	return data, data.Check()
+}
+
+// artifactsOf puts together what the resolvers say about the files behind dependencies.
+func artifactsOf(outputs map[string]resolver.Output) []packages.Artifact {
+	byPURL := map[string]packages.Artifact{}
+	for _, out := range outputs {
+		for purl, sums := range out.Checksums {
+			a := byPURL[purl]
+			a.SHA256 = append(a.SHA256, sums...)
+			byPURL[purl] = a
+		}
+		for _, purl := range out.Unverified {
+			a := byPURL[purl]
+			a.Unverified = true
+			byPURL[purl] = a
+		}
+	}
+	list := make([]packages.Artifact, 0, len(byPURL))
+	for _, purl := range slices.Sorted(maps.Keys(byPURL)) {
+		a := byPURL[purl]
+		a.PURL = purl
+		slices.Sort(a.SHA256)
+		a.SHA256 = slices.Compact(a.SHA256)
+		list = append(list, a)
+	}
+	return list
 }
 
 // storePackages writes the packages data and reads it back: the counts that clients see must be those of

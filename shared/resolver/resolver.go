@@ -98,9 +98,13 @@ type Output struct {
 	Overlays []Entry `json:"overlays,omitempty"`
 	// Root are files at the bundle's root, for tools that want their configuration there.
 	Root []Entry `json:"root,omitempty"`
-	// UnverifiedPURLs names dependencies whose digest no lockfile held (the SBOM of our own
-	// formats says so).
+	// Unverified names dependencies by purl whose digest no lockfile held; the SBOM of our own formats
+	// says so.
 	Unverified []string `json:"unverified,omitempty"`
+	// Checksums are the SHA-256 (File.SHA256) of the files in the bundle that stand for a dependency, by
+	// its purl as the descriptor's DependencyPURL makes it; the SBOM of our own formats shows them.
+	// Dependencies without a file of their own are left out.
+	Checksums map[string][]string `json:"checksums,omitempty"`
 }
 
 // ConfigFile is offered at /configuration-files and lies in the bundle already.

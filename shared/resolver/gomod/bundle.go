@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/purl"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
@@ -111,4 +112,26 @@ func (r *run) cacheEntry(root *os.Root, name string) (resolver.Entry, error) {
 		return e, nil
 	}
 	return resolver.Entry{}, nil
+}
+
+// zipChecksums are the digests of the modules' zips, by purl.
+func zipChecksums(deps []resolver.Entry) (map[string][]string, error) {
+	sums := map[string][]string{}
+	for _, e := range deps {
+		name, ok := strings.CutSuffix(strings.TrimPrefix(e.Path, cacheFolder+"/"), ".zip")
+		if !ok || e.File == nil {
+			continue
+		}
+		escapedPath, escapedVersion, _ := strings.Cut(name, "/@v/")
+		modulePath, err := module.UnescapePath(escapedPath)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Path, err)
+		}
+		version, err := module.UnescapeVersion(escapedVersion)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Path, err)
+		}
+		sums[purl.Golang(modulePath, version)] = []string{e.File.SHA256}
+	}
+	return sums, nil
 }

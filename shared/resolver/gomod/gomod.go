@@ -58,7 +58,7 @@ func Descriptor() resolver.Descriptor {
 		Types:     Rules(),
 		NeedsTags: true,
 		Detect:    func(names map[string]bool) bool { return names["go.mod"] },
-		Version:   "1",
+		Version:   "2",
 		New:       New,
 	}
 }
@@ -220,6 +220,9 @@ func (r *run) output(ctx context.Context) (resolver.Output, error) {
 	var err error
 	if out.Deps, err = r.bundledCache(ctx); err != nil {
 		return resolver.Output{}, fmt.Errorf("reading the module cache: %w", err)
+	}
+	if out.Checksums, err = zipChecksums(out.Deps); err != nil {
+		return resolver.Output{}, err
 	}
 	if out.Overlays, err = r.overlays(ctx); err != nil {
 		return resolver.Output{}, fmt.Errorf("collecting the changed files: %w", err)

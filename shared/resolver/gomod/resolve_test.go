@@ -287,6 +287,19 @@ func TestUnverifiedModules(t *testing.T) {
 	}
 }
 
+func TestChecksums(t *testing.T) {
+	out := mustResolve(t, scenario(t, withX)).Output
+	want := map[string][]string{}
+	for _, e := range out.Deps {
+		if strings.HasSuffix(e.Path, "/a.org/x/@v/v1.0.0.zip") {
+			want["pkg:golang/a.org%2Fx@v1.0.0"] = []string{e.File.SHA256}
+		}
+	}
+	if diff := cmp.Diff(want, out.Checksums); diff != "" || len(want) != 1 {
+		t.Errorf("the zip's digest by the module's purl (-want +got):\n%s", diff)
+	}
+}
+
 // The same input gives the same output, whatever is in the cache and whoever runs it.
 func TestOutputIsDeterministic(t *testing.T) {
 	s := scenario(t, withX)
@@ -528,7 +541,7 @@ func TestDescriptor(t *testing.T) {
 	if diff := cmp.Diff(map[string]bool{typeModule: true, typePackage: true}, types); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)
 	}
-	if !d.NeedsTags || d.Rank != 10 || !slices.Equal(d.Options, []resolver.Option{{Name: "path"}}) {
+	if !d.NeedsTags || d.Rank != 10 || !cmp.Equal(d.Options, []resolver.Option{{Name: "path"}}) {
 		t.Errorf("got %+v", d)
 	}
 	if !d.Detect(map[string]bool{"go.mod": true}) || d.Detect(map[string]bool{"package.json": true}) {
