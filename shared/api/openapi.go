@@ -39,17 +39,9 @@ func describe(rules request.Rules) (description, error) {
 		}
 		properties := &yaml.Node{Kind: yaml.MappingNode}
 		for _, o := range m.Options {
-			value := mapping("type", "string")
-			if o.List {
-				value = mapping("type", "array")
-				value.Content = append(value.Content, text("items"), mapping("type", "string"))
-			}
-			properties.Content = append(properties.Content, text(o.Name), value)
+			properties.Content = append(properties.Content, text(o.Name), optionSchema(o))
 		}
-		entry := mapping("type", "object")
-		entry.Content = append(entry.Content,
-			text("additionalProperties"), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "false"},
-			text("properties"), properties)
+		entry := closedObject(properties)
 		list := mapping("type", "array")
 		list.Content = append(list.Content, text("items"), entry)
 		options.Content = append(options.Content, text(m.Name), list)
@@ -81,6 +73,35 @@ func describe(rules request.Rules) (description, error) {
 	return d, err
 }
 
+// optionSchema describes a value that request.Rules.OrderSchema accepts.
+func optionSchema(o request.Option) *yaml.Node {
+	switch {
+	case o.Properties != nil:
+		properties := &yaml.Node{Kind: yaml.MappingNode}
+		for _, name := range o.Properties {
+			word := mapping("type", "string")
+			word.Content = append(word.Content, text("nullable"), boolean("true"))
+			kinds := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{word, mapping("type", "integer")}}
+			properties.Content = append(properties.Content, text(name), &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("anyOf"), kinds}})
+		}
+		return closedObject(properties)
+	case o.List:
+		value := mapping("type", "array")
+		value.Content = append(value.Content, text("items"), mapping("type", "string"))
+		return value
+	}
+	return mapping("type", "string")
+}
+
+// closedObject takes no other properties than these.
+func closedObject(properties *yaml.Node) *yaml.Node {
+	object := mapping("type", "object")
+	object.Content = append(object.Content,
+		text("additionalProperties"), boolean("false"),
+		text("properties"), properties)
+	return object
+}
+
 // member finds a key of a mapping. The document is ours, so it is there.
 func member(mapping *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
@@ -92,6 +113,8 @@ func member(mapping *yaml.Node, key string) *yaml.Node {
 }
 
 func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
+
+func boolean(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: s} }
 
 func mapping(key, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(key), text(value)}}

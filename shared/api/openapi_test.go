@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
 )
 
@@ -187,6 +188,33 @@ func TestDescriptionFollowsDescriptors(t *testing.T) {
 	}
 	if diff := cmp.Diff(options, got); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
+	}
+}
+
+// TestDescriptionOfOptions: each kind of option has the schema that orders are checked against.
+func TestDescriptionOfOptions(t *testing.T) {
+	tests := []struct {
+		name   string
+		option request.Option
+		want   string
+	}{
+		{"path", request.Option{Name: "path"}, "type: string\n"},
+		{"list", request.Option{Name: "files", List: true}, "type: array\nitems:\n    type: string\n"},
+		{
+			"object", request.Option{Name: "kiln", Properties: []string{"heat"}, Extension: true},
+			"type: object\nadditionalProperties: false\nproperties:\n    heat:\n        anyOf:\n            - type: string\n              nullable: true\n            - type: integer\n",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := yaml.Marshal(optionSchema(tt.option))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -26,11 +26,7 @@ func (r Rules) OrderSchema() *Schema {
 		}
 		entry := &Schema{Type: "object", closed: true}
 		for _, o := range m.Options {
-			value := Text()
-			if o.List {
-				value = &Schema{Type: "array", items: Text()}
-			}
-			entry.properties = append(entry.properties, property{o.Name, value})
+			entry.properties = append(entry.properties, property{o.Name, o.schema()})
 		}
 		options.properties = append(options.properties, property{m.Name, &Schema{Type: "array", items: entry}})
 	}
@@ -51,6 +47,21 @@ func (r Rules) OrderSchema() *Schema {
 			{"user", Text()},
 		},
 	}
+}
+
+// schema of the option's value.
+func (o Option) schema() *Schema {
+	switch {
+	case o.Properties != nil:
+		object := &Schema{Type: "object", closed: true}
+		for _, name := range o.Properties {
+			object.properties = append(object.properties, property{name, &Schema{Type: "string", also: []string{"integer"}, nullable: true}})
+		}
+		return object
+	case o.List:
+		return &Schema{Type: "array", items: Text()}
+	}
+	return Text()
 }
 
 // ReportSchema describes the body of PATCH /requests/{id}.

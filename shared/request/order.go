@@ -52,10 +52,14 @@ type Manager struct {
 	RefusesReplacements string
 }
 
-// Option of a package manager: a relative path, or (List) an array of them.
+// Option of a package manager: a relative path, or (List) an array of them, or an object.
 type Option struct {
 	Name string
 	List bool
+	// Properties are the keys of an object of strings, integers and nulls; nil when it is no object.
+	Properties []string
+	// Extension: upstream does not have this key, so upstream's sentences do not list it.
+	Extension bool
 }
 
 // Order is a checked body of POST /requests.
@@ -219,14 +223,16 @@ func checkEntry(m Manager, entry pyrepr.Object) error {
 	if len(entry) == 0 {
 		keys := make([]string, 0, len(m.Options))
 		for _, opt := range m.Options {
-			keys = append(keys, opt.Name)
+			if !opt.Extension {
+				keys = append(keys, opt.Name)
+			}
 		}
 		slices.Sort(keys)
 		return invalid(`The value of "packages.%s" must be an array of objects with the following keys: %s`, m.Name, strings.Join(keys, ", "))
 	}
 	for _, opt := range m.Options {
 		v, ok := entry.Get(opt.Name)
-		if !ok {
+		if !ok || opt.Properties != nil {
 			continue
 		}
 		values := []any{v}

@@ -19,7 +19,7 @@ func rules() request.Rules {
 	return request.Rules{
 		Managers: []request.Manager{
 			{Name: "bricks", Flags: []string{"cgo-disable"}, Options: []request.Option{{Name: "path"}}},
-			{Name: "mud", Options: []request.Option{{Name: "path"}, {Name: "straw", List: true}}, RefusesReplacements: "Mud"},
+			{Name: "mud", Options: []request.Option{{Name: "path"}, {Name: "straw", List: true}, {Name: "kiln", Properties: []string{"heat", "fuel"}, Extension: true}}, RefusesReplacements: "Mud"},
 			{Name: "quarry", WholeTree: true},
 			{Name: "off", Options: []request.Option{{Name: "path"}}},
 		},
@@ -74,6 +74,10 @@ func TestOrder(t *testing.T) {
 			request.Order{PackageManagers: []string{"mud"}, Packages: map[string]json.RawMessage{"mud": json.RawMessage(`[{"path":"a/../b","straw":[]}]`)}},
 		},
 		{
+			"an object of our own", `"pkg_managers": ["mud"], "packages": {"mud": [{"kiln": {"heat": 900, "fuel": "../x"}}, {"kiln": {"fuel": null}}, {"kiln": {}}]}`,
+			request.Order{PackageManagers: []string{"mud"}, Packages: map[string]json.RawMessage{"mud": json.RawMessage(`[{"kiln":{"fuel":"../x","heat":900}},{"kiln":{"fuel":null}},{"kiln":{}}]`)}},
+		},
+		{
 			"flags, a replacement that is nobody's, a user", `"pkg_managers": ["bricks"], "flags": ["include-git-dir", "cgo-disable", "include-git-dir"],
 				"dependency_replacements": [{"name": "n", "type": "mud", "version": "", "new_name": "m"}], "user": "u"`,
 			request.Order{
@@ -118,6 +122,9 @@ func TestOrderRefused(t *testing.T) {
 		{"no options", `"packages": {"quarry": []}`, `Additional properties are not allowed ('quarry' was unexpected)`},
 		{"packages of managers that are not asked for", `"pkg_managers": [], "packages": {"mud": [], "bricks": []}`, `The following package managers in the "packages" object do not apply: bricks, mud`},
 		{"an empty object", `"pkg_managers": ["mud"], "packages": {"mud": [{}]}`, `The value of "packages.mud" must be an array of objects with the following keys: path, straw`},
+		{"an object of our own is none", `"pkg_managers": ["mud"], "packages": {"mud": [{"kiln": "hot"}]}`, `'hot' is not of type 'object'`},
+		{"an object with an unknown key", `"pkg_managers": ["mud"], "packages": {"mud": [{"kiln": {"size": 1}}]}`, `Additional properties are not allowed ('size' was unexpected)`},
+		{"an object with a list in it", `"pkg_managers": ["mud"], "packages": {"mud": [{"kiln": {"heat": [1]}}]}`, `[1] is not of type 'string', 'integer'`},
 		{"two dots in a name", `"pkg_managers": ["mud"], "packages": {"mud": [{"straw": ["a..b"]}]}`, notRelative},
 		{"out of the repository", `"pkg_managers": ["mud"], "packages": {"mud": [{"straw": ["ok", "a/../../b"]}]}`, notRelative},
 		{"absolute", `"pkg_managers": ["mud"], "packages": {"mud": [{"straw": ["/a"]}]}`, notRelative},

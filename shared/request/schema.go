@@ -22,7 +22,8 @@ func invalid(format string, args ...any) error { return &InvalidError{fmt.Sprint
 // Schema describes a value. Checking goes in the order of the fields, and of the lists of properties; the
 // first failure is reported, in the words of Python's jsonschema.
 type Schema struct {
-	Type     string // object, array, string, integer
+	Type     string   // object, array, string, integer
+	also     []string // further types that are allowed
 	nullable bool
 	Enum     []string
 	// Strings: lengths in characters, 0 for no limit.
@@ -51,8 +52,8 @@ func (s *Schema) Check(v any) error {
 	if v == nil && s.nullable {
 		return nil
 	}
-	if !s.isKind(v) {
-		return invalid("%s is not of type '%s'", pyrepr.Value(v), s.Type)
+	if !isKind(v, s.Type) && !slices.ContainsFunc(s.also, func(t string) bool { return isKind(v, t) }) {
+		return invalid("%s is not of type '%s'", pyrepr.Value(v), strings.Join(append([]string{s.Type}, s.also...), "', '"))
 	}
 	switch v := v.(type) {
 	case string:
@@ -73,8 +74,8 @@ func (s *Schema) Check(v any) error {
 	return nil
 }
 
-func (s *Schema) isKind(v any) bool {
-	switch s.Type {
+func isKind(v any, kind string) bool {
+	switch kind {
 	case "object":
 		_, ok := v.(pyrepr.Object)
 		return ok

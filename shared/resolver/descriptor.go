@@ -40,11 +40,17 @@ type Descriptor struct {
 	New func(Settings) (Resolver, error)
 }
 
-// Option is a key of an options object.
+// Option is a key of an options object. It is a request.Option; see there.
 type Option struct {
 	Name string
-	// List: an array of strings, else a string. All are relative paths.
+	// List: an array of strings, else a string. All are relative paths, unless there are Properties.
 	List bool
+	// Properties are the keys of an object of strings, integers and nulls, which are no paths; nil when
+	// the option is no object.
+	Properties []string
+	// Extension: Cachito does not have this key, so the sentences that list the keys, which are
+	// Cachito's, leave it out.
+	Extension bool
 }
 
 // Settings are what a resolver may read of the configuration: by name, for the managers that

@@ -17,6 +17,7 @@ func Descriptor() resolver.Descriptor {
 		Name: Name, Rank: 30,
 		Options: []resolver.Option{
 			{Name: "path"}, {Name: "requirements_files", List: true}, {Name: "requirements_build_files", List: true},
+			{Name: "binary", Properties: []string{"packages", "arch", "os", "py_version", "py_impl", "abi", "platform"}, Extension: true},
 		},
 		Types: Rules(), RefusesReplacements: "pip",
 		Detect: func(names map[string]bool) bool { return names["requirements.txt"] },
