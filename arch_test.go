@@ -43,6 +43,8 @@ var rules = []struct {
 	{"shared/config", nil, "configuration knows nothing of who reads it"},
 	{"shared/logging", nil, "logging knows nothing of who logs"},
 	{"shared/client", nil, "the client knows the API's wire form only"},
+	{"shared/kerberos", nil, "tickets are judged without HTTP"},
+	{"shared/gateway", nil, "the gateway's events are read, and nothing is done"},
 	{"shared/fetch", nil, "the network side knows neither storage nor package managers"},
 	{"shared/gitrepo", []string{"shared/fetch", "shared/archive", "shared/resolver"}, "beside the port's types for tags and submodules, git knows neither storage nor package managers"},
 	{"shared/archive", nil, "archives know neither storage nor package managers"},
@@ -58,8 +60,9 @@ var rules = []struct {
 	}, "resolvers are handed in by main"},
 	{"shared/api", []string{
 		"shared/store", "shared/queue", "shared/blob", "shared/requestlog", "shared/resolver",
-		"shared/sbom", "shared/contentmanifest",
+		"shared/sbom", "shared/contentmanifest", "shared/web",
 	}, "package manager names are handed in by main"},
+	{"shared/web", []string{"shared/store", "shared/blob", "shared/requestlog", "shared/resolver"}, "pages read what the API reads, and send through its handler"},
 }
 
 // external says which folders alone may import a foreign module.
@@ -69,10 +72,11 @@ var external = []struct {
 }{
 	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamo", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
 	{"github.com/aws/smithy-go", []string{"shared/store/dynamo", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
-	{"github.com/aws/aws-lambda-go", []string{"functions", "shared/logging"}},
+	{"github.com/aws/aws-lambda-go", []string{"functions", "shared/logging", "shared/gateway"}},
 	{"github.com/awslabs/aws-lambda-go-api-proxy", []string{"functions"}},
 	{"modernc.org/sqlite", []string{"shared/store/sqlite", "shared/queue/sqlite", "shared/sqlitedb"}},
 	{"github.com/go-git/go-git", []string{"shared/gitrepo"}},
+	{"github.com/jcmturner", []string{"shared/kerberos"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
 }
 
