@@ -21,6 +21,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/web"
 )
 
 // Config is what an operator decides about the API (api.md 7).
@@ -90,6 +91,8 @@ type server struct {
 	routes      []route
 	httpMetrics *httpMetrics
 	description description
+	pages       *web.Pages
+	origins     *http.CrossOriginProtection
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming the setting.
@@ -124,8 +127,19 @@ func New(c Config, d Deps) (http.Handler, error) {
 			}
 		}
 	}
-	s.routes = s.table()
 	var err error
+	if s.origins, err = trustedOrigins(c.PublicURL); err != nil {
+		return nil, err
+	}
+	s.pages, err = web.New(web.Deps{
+		Store: d.Store, Blobs: d.Blobs, API: s, Base: s.baseFor, Managers: d.Managers,
+		Enabled: c.PackageManagers, Defaults: c.DefaultPackageManagers, Steps: d.Steps,
+		LogsEnabled: c.LogsEnabled, Log: d.Log, Clock: s.Clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.routes = s.table()
 	if s.description, err = describe(s.orders); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,6 @@ var openAPISource []byte
 type description struct {
 	yaml []byte
 	tree map[string]any
-	page []byte
 }
 
 // describe fills in what depends on the package managers.
@@ -68,9 +67,7 @@ func describe(rules request.Rules) (description, error) {
 	if err := doc.Decode(&d.tree); err != nil {
 		return description{}, fmt.Errorf("openapi.yaml: %w", err)
 	}
-	var err error
-	d.page, err = renderPage(d.yaml)
-	return d, err
+	return d, nil
 }
 
 // optionSchema describes a value that request.Rules.OrderSchema accepts.
@@ -125,12 +122,6 @@ func (c *call) openAPIJSON() error { return c.write(http.StatusOK, c.description
 
 // openAPIYAML answers GET /openapi.yaml.
 func (c *call) openAPIYAML() error { return c.sendBytes("application/yaml", c.description.yaml) }
-
-// startPage answers GET / with the description for people.
-func (c *call) startPage() error {
-	c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	return c.sendBytes("text/html; charset=utf-8", c.description.page)
-}
 
 // sendBytes answers with a small thing that is ready.
 func (c *call) sendBytes(contentType string, content []byte) error {

@@ -237,19 +237,3 @@ func TestDescriptionForms(t *testing.T) {
 		}
 	}
 }
-
-// TestPageIsWhole: the page shows every operation and loads nothing.
-func TestPageIsWhole(t *testing.T) {
-	s := describedServer(t)
-	page := string(s.description.page)
-	for path := range s.description.tree["paths"].(map[string]any) {
-		if !strings.Contains(page, "<code>"+Base+path+"</code>") {
-			t.Errorf("the page lacks %s", path)
-		}
-	}
-	for _, foreign := range []string{"<script", "src=", `href="http`, "@import"} {
-		if strings.Contains(page, foreign) {
-			t.Errorf("the page has %q", foreign)
-		}
-	}
-}

@@ -45,7 +45,7 @@ func (s *server) table() []route {
 	order := &body{s.orders.OrderSchema(), MaxBodyBytes}
 	report := &body{request.ReportSchema(), MaxBodyBytes}
 	files := &body{request.ConfigFilesSchema(), MaxConfigFilesBytes}
-	return []route{
+	routes := []route{
 		{method: get, path: Base + "/status", handle: (*call).status},
 		{method: get, path: Base + "/status/short", handle: (*call).statusShort},
 		{method: get, path: Base + "/requests", params: s.listParams(), handle: (*call).list},
@@ -67,15 +67,21 @@ func (s *server) table() []route {
 		{method: get, path: Base + "/request-metrics/summary", params: metricsParams(true), handle: (*call).metricsSummary},
 		{method: get, path: Base + "/openapi.json", handle: (*call).openAPIJSON},
 		{method: get, path: Base + "/openapi.yaml", handle: (*call).openAPIYAML},
-		{method: get, path: "/", handle: (*call).startPage},
 		{method: get, path: "/static/api_v1.yaml", handle: (*call).openAPIYAML},
 		{method: get, path: "/healthcheck", handle: (*call).healthcheck},
 		{method: get, path: "/metrics", handle: (*call).prometheus},
 	}
+	for _, p := range s.pages.Routes() {
+		routes = append(routes, route{method: p.Method, path: p.Path, handle: func(c *call) error {
+			p.Serve(c.w, c.r, c.id)
+			return nil
+		}})
+	}
+	return routes
 }
 
-// run finds the route and does its checks in the order that clients can see: path, method, body, query,
-// login, worker.
+// run finds the route and does its checks in the order that clients can see: path, method, origin, body,
+// query, login, worker.
 func (c *call) run() error {
 	method := c.r.Method
 	if method == http.MethodHead {
@@ -98,6 +104,9 @@ func (c *call) run() error {
 	}
 	if c.route == nil {
 		return c.otherMethod(allowed)
+	}
+	if err := c.checkOrigin(); err != nil {
+		return err
 	}
 	if c.route.body != nil {
 		if err := c.readBody(); err != nil {
@@ -166,16 +175,18 @@ func parseID(digits string) int64 {
 }
 
 // base is what every link begins with.
-func (c *call) base() string {
-	if c.PublicURL != "" {
-		return strings.TrimRight(c.PublicURL, "/") + Base
+func (c *call) base() string { return c.baseFor(c.r) }
+
+func (s *server) baseFor(r *http.Request) string {
+	if s.PublicURL != "" {
+		return strings.TrimRight(s.PublicURL, "/") + Base
 	}
-	scheme, host, prefix := "http", c.r.Host, ""
-	if c.r.TLS != nil {
+	scheme, host, prefix := "http", r.Host, ""
+	if r.TLS != nil {
 		scheme = "https"
 	}
-	if c.TrustForwarded {
-		h := c.r.Header
+	if s.TrustForwarded {
+		h := r.Header
 		if v := firstOf(h.Get("X-Forwarded-Proto")); v == "http" || v == "https" {
 			scheme = v
 		}

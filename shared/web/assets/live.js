@@ -1,0 +1,85 @@
+// A page is kept current by asking for it again and taking over what changed. The server alone knows what a
+// page looks like; here is no second rendering of anything.
+import { morph } from "./morph.js";
+
+let etag = "";
+let timer = 0;
+let shown = 0; // counts loads, so that a slow answer never replaces a newer one
+
+/** Begins to ask for news, as often as the page says. */
+export function keepCurrent() {
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      refresh();
+    }
+  });
+  plan();
+}
+
+function plan() {
+  clearTimeout(timer);
+  const seconds = Number(document.documentElement.dataset.refresh);
+  if (seconds > 0) {
+    timer = setTimeout(refresh, seconds * 1000);
+  }
+}
+
+async function refresh() {
+  if (!document.hidden) {
+    await load(location.href).catch(() => {}); // the service restarts, or the network is away: try again
+  }
+  plan();
+}
+
+/**
+ * Takes over the live parts of a page as the server has it now. Returns false when it was overtaken by a
+ * later load.
+ */
+export async function load(url) {
+  const mine = ++shown;
+  const answer = await fetch(url, { headers: etag && url === location.href ? { "If-None-Match": etag } : {}, cache: "no-store" });
+  if (mine !== shown || answer.status === 304) {
+    return mine === shown;
+  }
+  const text = await answer.text();
+  if (mine !== shown) {
+    return false;
+  }
+  if (!answer.headers.get("Content-Type")?.startsWith("text/html")) {
+    throw new Error(`${url}: ${answer.status}`);
+  }
+  etag = answer.headers.get("ETag") ?? "";
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const before = states(document);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const now = page.getElementById(part.id);
+    if (now) {
+      morph(part, now);
+    }
+  }
+  document.documentElement.dataset.refresh = page.documentElement.dataset.refresh ?? "0";
+  announce(before, states(document));
+  return true;
+}
+
+/** What each request on the page is in, by the id of its element. */
+function states(root) {
+  const all = new Map();
+  for (const element of root.querySelectorAll("[data-state]")) {
+    all.set(element.id, element.dataset.state);
+  }
+  return all;
+}
+
+/** Says aloud, to those who cannot see it, which requests changed their state. */
+function announce(before, after) {
+  const news = [];
+  for (const [id, state] of after) {
+    if (before.has(id) && before.get(id) !== state) {
+      news.push(`Request ${id.replace("request-", "")}: ${state}`);
+    }
+  }
+  if (news.length > 0) {
+    document.getElementById("announce").textContent = news.join(". ");
+  }
+}
