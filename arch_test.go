@@ -53,6 +53,8 @@ var rules = []struct {
 	{"shared/blob", []string{"shared/blob"}, "an adapter knows its port only"},
 	{"shared/requestlog", []string{"shared/blob"}, "the request's log is pieces over blob"},
 	{"shared/resolver/all", []string{"shared/resolver/..."}, "the list names every resolver and nothing else"},
+	{"shared/resolver/npm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
+	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver", []string{"shared/resolver", "shared/fetch", "shared/gitrepo", "shared/archive"}, "a resolver sees its input and its fetcher: never another resolver, a port or AWS"},
 	{"shared/pipeline", []string{
 		"shared/store", "shared/queue", "shared/blob", "shared/archive", "shared/gitrepo", "shared/fetch",

@@ -302,6 +302,11 @@ var settings = []setting{
 		forManager("npm", "registry", baseURL),
 	},
 	{
+		"CACHITO_NPM_REGISTRY_HOSTS", groupNPM, `["registry.npmjs.org","registry.yarnpkg.com"]`,
+		"Hosts of lock files that stand for the registry; tarballs on other hosts need an integrity value (comma list or JSON array).",
+		forManager("npm", "registry_hosts", names),
+	},
+	{
 		"CACHITO_NPM_FILE_DEPS_ALLOWLIST", groupNPM, "{}",
 		"`file:` dependencies that are allowed besides workspaces: JSON, package name to names of dependencies.",
 		forManager("npm", "file_deps_allowlist", nameLists),
@@ -311,6 +316,11 @@ var settings = []setting{
 		"CACHITO_YARN_REGISTRY", groupYarn, "https://registry.yarnpkg.com/",
 		"Registry that yarn packages come from. Lock files that name the public registries are read from here; others keep their URL.",
 		forManager("yarn", "registry", baseURL),
+	},
+	{
+		"CACHITO_YARN_REGISTRY_HOSTS", groupYarn, `["registry.npmjs.org","registry.yarnpkg.com"]`,
+		"Hosts of lock files that stand for the registry; tarballs on other hosts need an integrity value (comma list or JSON array).",
+		forManager("yarn", "registry_hosts", names),
 	},
 	{
 		"CACHITO_YARN_FILE_DEPS_ALLOWLIST", groupYarn, "{}",
