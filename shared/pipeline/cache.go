@@ -201,7 +201,7 @@ func (c *cache) download(ctx context.Context, a resolver.Artifact, want []integr
 	got := sums.digests()
 	if len(want) > 0 && !slices.ContainsFunc(want, func(d integrity.Digest) bool { return slices.Contains(got, d) }) {
 		return none, nil, fault.Client(fault.InvalidChecksum, "%s: checksum mismatch, expected %s, got %s (from %s)",
-			describe(a), printDigests(want), printDigests(got[:1]), res.URL)
+			describe(a), printDigests(want), printDigests(got[:1]), res.URL).Because(&integrity.MismatchError{Want: want, Got: got[0]})
 	}
 	f := resolver.File{SHA256: sums.sha256(), Size: res.Bytes, CRC32: sums.crc.Sum32()}
 	return f, got, commit(ctx, w, fileKey(f.SHA256))

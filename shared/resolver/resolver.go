@@ -150,7 +150,7 @@ type Artifact struct {
 // Fetcher fetches into the content-addressed dependency cache. Implemented by the pipeline.
 type Fetcher interface {
 	// Fetch returns the verified file, from the cache if it is there. Faults: InvalidChecksum
-	// (client), NetworkError (404 and 410 client, else server).
+	// (client; its cause is an *integrity.MismatchError), NetworkError (404 and 410 client, else server).
 	Fetch(ctx context.Context, a Artifact) (File, error)
 	// Store keeps content that the resolver made or verified itself.
 	Store(ctx context.Context, r io.Reader) (File, error)

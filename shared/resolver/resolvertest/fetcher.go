@@ -100,15 +100,11 @@ func verify(a resolver.Artifact, body []byte) error {
 	if len(a.Want) > 0 && len(want) == 0 {
 		return fault.Client(fault.UnsupportedFeature, "%s: none of its checksums uses an algorithm that is supported here", a.Describe)
 	}
-	for _, d := range want {
-		h := integrity.New(d.Algorithm)
-		h.Write(body)
-		if string(h.Sum(nil)) == d.Sum {
-			return nil
-		}
+	if len(want) == 0 {
+		return nil
 	}
-	if len(want) > 0 {
-		return fault.Client(fault.InvalidChecksum, "%s: checksum mismatch, expected %s", a.Describe, want[0])
+	if err := integrity.Verify(bytes.NewReader(body), want); err != nil {
+		return fault.Client(fault.InvalidChecksum, "%s: checksum mismatch, expected %s", a.Describe, want[0]).Because(err)
 	}
 	return nil
 }
