@@ -50,6 +50,8 @@ type Scenario struct {
 	Request Request
 	// Repo, Registry and Want are the files below the folders of that name.
 	Repo, Registry, Want map[string][]byte
+	// Git is the resolver's way to repositories; nil when it must need none.
+	Git resolver.Repositories
 }
 
 // Request is the content of request.json; every key may be missing.
@@ -139,6 +141,7 @@ func (s Scenario) RunContext(ctx context.Context, t testing.TB, r resolver.Resol
 		Flags:        s.Request.Flags,
 		Replacements: s.Request.Replacements,
 		Fetcher:      fetcher,
+		Git:          s.Git,
 	}
 	res := Result{scenario: s, fetcher: fetcher, Source: filepath.Join(dir, "source")}
 	var (
