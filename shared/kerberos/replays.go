@@ -12,7 +12,7 @@ import (
 
 // MaxReplays is how many accepted tokens are remembered at a time. A token is remembered for as long as it
 // would be accepted, which is at most twice the clock skew: with the usual five minutes there is room for
-// some 430 logins a second. Together they take less than 20 MB.
+// some 430 logins a second. Together they take some 6 MB.
 const MaxReplays = 1 << 18
 
 var (
