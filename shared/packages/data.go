@@ -68,25 +68,32 @@ func reprVersion(v *string) string {
 	return pyrepr.String(*v)
 }
 
+// firstMerge is how many dependencies are collected before equal ones are merged for the first time: a large
+// Go repository has the same few hundred half a million times.
+const firstMerge = 4096
+
 // MergeDependencies is the flat list of a request's dependencies: all packages' lists, sorted, equal ones
 // (name, type, version, dev) once. Of equal ones the first is kept, with its Replaces.
 func MergeDependencies(list []Package) []Dependency {
-	type identity struct {
-		kind, name, version string
-		hasVersion, dev     bool
+	var found []*Dependency
+	merge := func() {
+		slices.SortStableFunc(found, func(a, b *Dependency) int { return compareDependency(*a, *b) })
+		found = slices.CompactFunc(found, func(a, b *Dependency) bool { return compareDependency(*a, *b) == 0 })
 	}
-	seen := map[identity]bool{}
-	merged := []Dependency{}
+	limit := firstMerge
 	for _, p := range list {
-		for _, d := range p.Dependencies {
-			id := identity{d.Type, d.Name, Deref(d.Version), d.Version != nil, d.Dev != nil && *d.Dev}
-			if !seen[id] {
-				seen[id] = true
-				merged = append(merged, d)
+		for i := range p.Dependencies {
+			if found = append(found, &p.Dependencies[i]); len(found) >= limit {
+				merge()
+				limit = max(firstMerge, 2*len(found))
 			}
 		}
 	}
-	slices.SortStableFunc(merged, compareDependency)
+	merge()
+	merged := make([]Dependency, len(found))
+	for i, d := range found {
+		merged[i] = *d
+	}
 	return merged
 }
 

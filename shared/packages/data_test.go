@@ -2,6 +2,8 @@ package packages_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,6 +152,30 @@ func TestMergeDependencies(t *testing.T) {
 	if list[0].Dependencies[0].Name != "a" || list[1].Dependencies[1].Name != "c" {
 		t.Error("merging changed the packages' own lists")
 	}
+	t.Run("more than are collected at a time", func(t *testing.T) {
+		var list []packages.Package
+		for p := range 30 {
+			var deps []packages.Dependency
+			for i := range 1000 {
+				d := dep(fmt.Sprintf("%04d", (i*7+p)%1500), "1", false)
+				d.Replaces = &packages.Replaced{Name: fmt.Sprint(p)}
+				deps = append(deps, d)
+			}
+			list = append(list, pkg(fmt.Sprint(p), "1", deps...))
+		}
+		merged := packages.MergeDependencies(list)
+		for i, d := range merged {
+			first := slices.IndexFunc(list, func(p packages.Package) bool {
+				return slices.ContainsFunc(p.Dependencies, func(o packages.Dependency) bool { return o.Name == d.Name })
+			})
+			if d.Name != fmt.Sprintf("%04d", i) || d.Replaces.Name != fmt.Sprint(first) {
+				t.Fatalf("place %d: got %s of package %s, want the one of package %d", i, d.Name, d.Replaces.Name, first)
+			}
+		}
+		if len(merged) != 1500 {
+			t.Errorf("%d are left of 1500", len(merged))
+		}
+	})
 	if got := packages.MergeDependencies(nil); len(got) != 0 {
 		t.Errorf("no packages give %v", got)
 	}

@@ -23,6 +23,22 @@ func DecodeAll(r io.Reader) (Data, error) {
 	return d.data, err
 }
 
+// Walk reads the packages one after the other and holds none of them; an error of each ends it. Equal texts
+// share their memory here as well.
+func Walk(r io.Reader, each func(p Package) error) error {
+	d := newDecoder(r)
+	n := 0
+	return d.read(map[string]func() error{"packages": func() error {
+		return d.list(func() error {
+			p, err := d.onePackage()
+			if n++; err != nil {
+				return fmt.Errorf("package %d: %w", n, err)
+			}
+			return each(p)
+		})
+	}})
+}
+
 type decoder struct {
 	*json.Decoder
 	data Data
