@@ -133,7 +133,33 @@ func TestDecodeErrors(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got %v, want %q...", err, test.want)
 			}
+			err = packages.Walk(strings.NewReader(test.text), func(packages.Package) error { return nil })
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("walking: got %v, want %q...", err, test.want)
+			}
 		})
+	}
+}
+
+// TestWalk: the same packages as Decode, one by one, until somebody has had enough.
+func TestWalk(t *testing.T) {
+	const text = `{"packages": [{"name": "a", "type": "t", "dependencies": [{"name": "d", "type": "t", "version": "1"}]},
+		{"name": "b", "type": "t", "version": "2", "path": "sub"}], "artifacts": [{"purl": "pkg:t/d@1"}]}`
+	want, err := packages.Decode(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []packages.Package
+	if err := packages.Walk(strings.NewReader(text), func(p packages.Package) error { got = append(got, p); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Packages, got); diff != "" {
+		t.Errorf("packages (-want +got):\n%s", diff)
+	}
+	n := 0
+	err = packages.Walk(strings.NewReader(text), func(packages.Package) error { n++; return errFull })
+	if !errors.Is(err, errFull) || n != 1 {
+		t.Errorf("got %v after %d packages, want %v after 1", err, n, errFull)
 	}
 }
 

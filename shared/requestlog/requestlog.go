@@ -194,6 +194,50 @@ func Open(ctx context.Context, blobs blob.Blob, id int64) (io.ReadCloser, error)
 	return &reader{ctx: ctx, blobs: blobs, keys: keys}, nil
 }
 
+// Tail reads about the last limit bytes of a request's log, from the beginning of a line on, and tells how
+// many bytes come before them. Pieces that are not needed are not opened. blob.ErrNotFound when there is no
+// log.
+func Tail(ctx context.Context, blobs blob.Blob, id int64, limit int64) (tail []byte, before int64, err error) {
+	var all []blob.Info
+	for info, err := range blobs.List(ctx, prefix(id)) {
+		if err != nil {
+			return nil, 0, fmt.Errorf("listing the log of request %d: %w", id, err)
+		}
+		all = append(all, info)
+		before += info.Size
+	}
+	if len(all) == 0 {
+		return nil, 0, fmt.Errorf("log of request %d: %w", id, blob.ErrNotFound)
+	}
+	first, size := len(all), int64(0)
+	for first > 0 && size < limit {
+		first--
+		size += all[first].Size
+	}
+	before -= size
+	r := &reader{ctx: ctx, blobs: blobs}
+	for _, info := range all[first:] {
+		r.keys = append(r.keys, info.Key)
+	}
+	defer r.Close()
+	if size > limit {
+		n, err := io.CopyN(io.Discard, r, size-limit)
+		if err != nil && err != io.EOF {
+			return nil, 0, fmt.Errorf("log of request %d: %w", id, err)
+		}
+		before += n
+	}
+	if tail, err = io.ReadAll(io.LimitReader(r, limit)); err != nil {
+		return nil, 0, fmt.Errorf("log of request %d: %w", id, err)
+	}
+	if size > limit {
+		if end := bytes.IndexByte(tail, '\n'); end >= 0 {
+			tail, before = tail[end+1:], before+int64(end)+1
+		}
+	}
+	return tail, before, nil
+}
+
 // Delete removes the log of a request; one that is not there is no error.
 func Delete(ctx context.Context, blobs blob.Blob, id int64) error {
 	keys, err := pieces(ctx, blobs, id)

@@ -341,6 +341,50 @@ func TestOpenAndDelete(t *testing.T) {
 }
 
 // Lines of concurrent steps are whole, and each step's stay in order.
+// TestTail: the end of a log, from a line's beginning on, wherever the pieces end.
+func TestTail(t *testing.T) {
+	s, c := newStorage(t), newClock()
+	if _, _, err := requestlog.Tail(t.Context(), s, 7, 100); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("no log: got %v, want %v", err, blob.ErrNotFound)
+	}
+	w := requestlog.New(s, 7, c.Now)
+	for i := range 6 {
+		w.Logger().InfoContext(t.Context(), fmt.Sprintf("line %d", i))
+		if i%2 == 1 { // two lines a piece
+			if err := w.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	whole := s.text(t, 7)
+	line := int64(len(whole) / 6)
+	for _, tt := range []struct {
+		name         string
+		limit, lines int64
+	}{
+		{"more than there is", 1 << 20, 6},
+		{"all of it", 6 * line, 6},
+		{"not quite all", 6*line - 1, 5},
+		{"whole pieces", 4 * line, 4},
+		{"half a line", 2*line + line/2, 2},
+		{"less than a line", line / 2, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tail, before, err := requestlog.Tail(t.Context(), s, 7, tt.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := string(tail), whole[int64(len(whole))-tt.lines*line:]
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("tail (-want +got):\n%s", diff)
+			}
+			if sum := before + int64(len(tail)); sum != int64(len(whole)) {
+				t.Errorf("%d bytes before %d: together %d, want %d", before, len(tail), sum, len(whole))
+			}
+		})
+	}
+}
+
 func TestConcurrentWriters(t *testing.T) {
 	const writers, goroutines, lines = 4, 4, 50
 	s, c := newStorage(t), newClock()
