@@ -16,7 +16,9 @@ var functions = template.FuncMap{
 	"visible": visible,
 	"short":   short,
 	"bytes":   humanBytes,
-	"number":  number,
+	"number":  numberOf,
+	"tab":     newTab,
+	"search":  newSearch,
 	"stamp":   stamp,
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }
@@ -83,8 +85,8 @@ func humanBytes(n int64) string {
 }
 
 // number prints a count in groups of three: "50,000".
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
+func number[N int | int64](n N) string {
+	s := strconv.FormatInt(int64(n), 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -169,4 +171,17 @@ func (r repository) String() string {
 		return r.Path
 	}
 	return r.Host + "/" + r.Path
+}
+
+// numberOf is number for the integers that templates hand over, behind a pointer or not.
+func numberOf(n any) string {
+	switch n := n.(type) {
+	case int:
+		return number(n)
+	case *int64:
+		return number(*n)
+	case int64:
+		return number(n)
+	}
+	return fmt.Sprint(n)
 }

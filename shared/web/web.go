@@ -55,11 +55,12 @@ type Pages struct {
 	Deps
 	templates map[string]*template.Template
 	assets    assets
+	indexes   *indexes
 }
 
 // New makes the pages.
 func New(d Deps) (*Pages, error) {
-	p := &Pages{Deps: d}
+	p := &Pages{Deps: d, indexes: newIndexes()}
 	var err error
 	if p.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -73,6 +74,13 @@ func (p *Pages) Routes() []Route {
 	page := func(path string, handle handler) Route { return Route{http.MethodGet, path, p.page(handle)} }
 	routes := []Route{
 		page("/", p.list),
+		p.tab("", p.overview),
+		p.tab("dependencies", p.dependencies),
+		p.tab("packages", p.packages),
+		p.tab("environment", p.environment),
+		p.tab("files", p.files),
+		{http.MethodGet, "/requests/{id}/files/content", p.file},
+		p.tab("log", p.log),
 	}
 	return append(routes, p.assets.routes()...)
 }

@@ -8,6 +8,7 @@ let shown = 0; // counts loads, so that a slow answer never replaces a newer one
 
 /** Begins to ask for news, as often as the page says. */
 export function keepCurrent() {
+  document.querySelectorAll("[data-follow]").forEach(toEnd);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       refresh();
@@ -51,6 +52,7 @@ export async function load(url) {
   etag = answer.headers.get("ETag") ?? "";
   const page = new DOMParser().parseFromString(text, "text/html");
   const before = states(document);
+  const followed = [...document.querySelectorAll("[data-follow]")].filter(atEnd).map((element) => element.id);
   for (const part of document.querySelectorAll("[data-live]")) {
     const now = page.getElementById(part.id);
     if (now) {
@@ -58,8 +60,23 @@ export async function load(url) {
     }
   }
   document.documentElement.dataset.refresh = page.documentElement.dataset.refresh ?? "0";
+  for (const id of followed) {
+    toEnd(document.getElementById(id));
+  }
   announce(before, states(document));
   return true;
+}
+
+// A log is followed as long as its end is in sight.
+
+function atEnd(element) {
+  return element.scrollHeight - element.scrollTop - element.clientHeight < 8;
+}
+
+function toEnd(element) {
+  if (element) {
+    element.scrollTop = element.scrollHeight;
+  }
 }
 
 /** What each request on the page is in, by the id of its element. */
