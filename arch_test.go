@@ -55,6 +55,7 @@ var rules = []struct {
 	{"shared/resolver/all", []string{"shared/resolver/..."}, "the list names every resolver and nothing else"},
 	{"shared/resolver/npm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
+	{"shared/resolver/pip", []string{"shared/resolver", "shared/fetch", "shared/archive", "shared/resolver/pip/..."}, "a resolver sees its input and its fetcher, and its own parts may use each other"},
 	{"shared/resolver", []string{"shared/resolver", "shared/fetch", "shared/gitrepo", "shared/archive"}, "a resolver sees its input and its fetcher: never another resolver, a port or AWS"},
 	{"shared/pipeline", []string{
 		"shared/store", "shared/queue", "shared/blob", "shared/archive", "shared/gitrepo", "shared/fetch",
@@ -64,6 +65,9 @@ var rules = []struct {
 		"shared/store", "shared/queue", "shared/blob", "shared/requestlog", "shared/resolver",
 		"shared/sbom", "shared/contentmanifest", "shared/web",
 	}, "package manager names are handed in by main"},
+	{"shared/web/browsertest", []string{
+		"shared/store", "shared/store/sqlite", "shared/blob", "shared/blob/dir", "shared/requestlog", "shared/gitrepo/gitrepotest",
+	}, "the browser tests make their world with the embedded adapters"},
 	{"shared/web", []string{"shared/store", "shared/blob", "shared/requestlog", "shared/resolver"}, "pages read what the API reads, and send through its handler"},
 }
 
