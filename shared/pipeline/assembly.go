@@ -109,32 +109,43 @@ func (a *assembly) entry(name string, e resolver.Entry, t time.Time) error {
 	case e.Link != "":
 		h.Mode, h.Linkname = archive.Link, e.Link
 		return a.out.Add(a.ctx, h, archive.Bytes(nil))
+	case e.Part != nil:
+		h.Size = e.Part.Size
+		a.files[name] = e.Part.Of.SHA256
+		return a.out.Add(a.ctx, h, a.cached(name, *e.Part))
 	case e.File == nil:
 		h.Size = int64(len(e.Inline))
 		return a.out.Add(a.ctx, h, archive.Bytes(e.Inline))
 	}
 	h.Size = e.File.Size
 	a.files[name] = e.File.SHA256
-	return a.out.Add(a.ctx, h, a.cached(name, *e.File))
+	return a.out.Add(a.ctx, h, a.cached(name, resolver.Part{Of: *e.File, Size: e.File.Size, CRC32: e.File.CRC32}))
 }
 
-// cached is a file of the dependency cache. Archives are copied as they are; their CRC is compared
+// cached is a file of the dependency cache, or a piece of one. Archives are copied as they are; their CRC is compared
 // on the way, so that a damaged cache never reaches a bundle.
-func (a *assembly) cached(name string, f resolver.File) archive.Content {
+func (a *assembly) cached(name string, p resolver.Part) archive.Content {
 	open := func() (io.ReadCloser, error) {
-		o, err := a.p.Blobs.Open(a.ctx, fileKey(f.SHA256))
+		o, err := a.p.Blobs.Open(a.ctx, fileKey(p.Of.SHA256))
 		if errors.Is(err, blob.ErrNotFound) {
-			return nil, &lostFile{sha256: f.SHA256, path: name, err: err}
+			return nil, &lostFile{sha256: p.Of.SHA256, path: name, err: err}
 		}
-		if err == nil {
-			a.progress()
+		if err != nil {
+			return nil, err
 		}
-		return o, err
+		a.progress()
+		if p.Size == p.Of.Size {
+			return o, nil
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.NewSectionReader(o, p.Offset, p.Size), o}, nil
 	}
 	if archive.IsCompressed(name) {
-		return archive.Stored(open, f.CRC32)
+		return archive.Stored(open, p.CRC32)
 	}
-	return archive.Deflated(open, depsLevel).WithCRC(f.CRC32)
+	return archive.Deflated(open, depsLevel).WithCRC(p.CRC32)
 }
 
 func (a *assembly) progress() {

@@ -82,10 +82,11 @@ func (l *layer) add(owner string, e resolver.Entry) error {
 }
 
 func sameEntry(a, b resolver.Entry) bool {
-	sameFile := (a.File == nil) == (b.File == nil) && (a.File == nil || *a.File == *b.File)
-	return sameFile && bytes.Equal(a.Inline, b.Inline) && a.Link == b.Link && a.Dir == b.Dir &&
+	return same(a.File, b.File) && same(a.Part, b.Part) && bytes.Equal(a.Inline, b.Inline) && a.Link == b.Link && a.Dir == b.Dir &&
 		a.Deleted == b.Deleted && a.Executable == b.Executable
 }
+
+func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func (l *layer) sorted() []resolver.Entry {
 	out := make([]resolver.Entry, 0, len(l.entries))

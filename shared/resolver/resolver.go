@@ -113,13 +113,14 @@ type ConfigFile struct {
 	Content []byte `json:"content"`
 }
 
-// Entry is one file, link or (empty) folder of the bundle. Exactly one of File, Inline, Link,
+// Entry is one file, link or (empty) folder of the bundle. Exactly one of File, Part, Inline, Link,
 // Dir and Deleted is set.
 type Entry struct {
 	// Path is relative to deps/ (Deps), app/ (Overlays) or the root (Root): slash-separated, no
 	// "..", no leading slash.
 	Path       string `json:"path"`
 	File       *File  `json:"file,omitempty"`
+	Part       *Part  `json:"part,omitempty"`
 	Inline     []byte `json:"inline,omitempty"`
 	Link       string `json:"link,omitempty"` // relative target
 	Dir        bool   `json:"dir,omitempty"`
@@ -132,6 +133,15 @@ type File struct {
 	SHA256 string `json:"sha256"` // lower-case hex: its name in the cache
 	Size   int64  `json:"size"`
 	CRC32  uint32 `json:"crc32"` // IEEE, of the content
+}
+
+// Part is a piece of a file in the dependency cache. A tree of thousands of small files is stored as one
+// (Fetcher.Store): storing each costs a transaction, or a request to object storage.
+type Part struct {
+	Of     File   `json:"of"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+	CRC32  uint32 `json:"crc32"` // IEEE, of the piece
 }
 
 // Artifact is a file to be fetched.

@@ -140,15 +140,21 @@ func (r Result) content(e resolver.Entry) ([]byte, error) {
 	switch {
 	case e.Deleted, e.Dir, e.Link != "":
 		return nil, fmt.Errorf("%s is no file", e.Path)
+	case e.Part != nil:
+		return r.part(*e.Part)
 	case e.File == nil:
 		return e.Inline, nil
 	}
-	f, err := r.fetcher.Open(context.Background(), *e.File)
+	return r.part(resolver.Part{Of: *e.File, Size: e.File.Size})
+}
+
+func (r Result) part(p resolver.Part) ([]byte, error) {
+	f, err := r.fetcher.Open(context.Background(), p.Of)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	return io.ReadAll(io.NewSectionReader(f, p.Offset, p.Size))
 }
 
 // Packages prints packages and dependencies, one a line; dependencies without a version (Go's standard
