@@ -49,10 +49,10 @@ func TestDefaults(t *testing.T) {
 				"go_command": "go", "goproxy": "https://proxy.golang.org,direct", "gosumdb": "sum.golang.org", "gonosumdb": "", "goprivate": "",
 				"ignore_missing_gomod_file": "true", "strict_vendor": "false",
 			},
-			"npm":      {"registry": "https://registry.npmjs.org/", "file_deps_allowlist": "{}"},
-			"yarn":     {"registry": "https://registry.yarnpkg.com/", "file_deps_allowlist": "{}"},
+			"npm":      {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
+			"yarn":     {"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
 			"pip":      {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]"},
-			"rubygems": {"url": "https://rubygems.org/"},
+			"rubygems": {"url": "https://rubygems.org/", "remote": "https://rubygems.org/"},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -341,8 +341,13 @@ var settings = []setting{
 
 	{
 		"CACHITO_RUBYGEMS_URL", groupRuby, "https://rubygems.org/",
-		"Where gems come from. What a Gemfile.lock may name stays https://rubygems.org/.",
+		"Where gems come from.",
 		forManager("rubygems", "url", baseURL),
+	},
+	{
+		"CACHITO_RUBYGEMS_REMOTE", groupRuby, "https://rubygems.org/",
+		"The only remote that a Gemfile.lock may name for gems of a registry.",
+		forManager("rubygems", "remote", baseURL),
 	},
 
 	{
