@@ -53,6 +53,16 @@ type Config struct {
 
 // How downloads are answered, where the storage has URLs of its own.
 const (
+	// MaxAnswerBytes is what the transport takes of one answer (LambdaAnswerBytes): larger ones are stored,
+	// and the client is redirected. 0: there is no limit.
+	MaxAnswerBytes int64
+	// LargeAnswers is how many answers made of more than largeDataBytes of packages data are made at
+	// once, each in some ten times as much memory; 0 means 2. Clients wait for LargeAnswerWait (0 means
+	// 10 s), then they are asked to come again.
+	LargeAnswers    int
+	LargeAnswerWait time.Duration
+	// Version of the program, for the documents that name it.
+	Version string
 	DownloadStream   = "stream"
 	DownloadRedirect = "redirect"
 	DownloadAuto     = "auto" // the bundle itself up to InlineBytes, else a redirect
@@ -97,8 +107,9 @@ type server struct {
 
 // New makes the handler. It refuses a configuration that cannot work, naming the setting.
 func New(c Config, d Deps) (http.Handler, error) {
-	s := &server{Config: c, Deps: d, rules: packages.Rules{}, httpMetrics: newHTTPMetrics()}
+	s := &server{Config: c, Deps: d, rules: packages.Rules{}, httpMetrics: newHTTPMetrics(), answers: newLargeAnswers(c)}
 	s.orders = request.Rules{Enabled: c.PackageManagers, Defaults: c.DefaultPackageManagers, Exclusive: c.MutuallyExclusive}
+	answers     largeAnswers
 	if s.MaxPerPage <= 0 {
 		s.MaxPerPage = 100
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -48,16 +49,55 @@ func (c *call) contentManifest() error {
 	if req.State != request.StateComplete && req.State != request.StateStale {
 		return badRequest(`Content manifests are only available for requests in the "complete" or "stale" states`)
 	}
-	return c.document([]request.Request{req}, contentmanifest.Write)
+	return c.document([]request.Request{req}, c.manifest())
 }
 
 // contentManifests answers GET /content-manifest for several requests.
-func (c *call) contentManifests() error { return c.documents(contentmanifest.Write) }
+func (c *call) contentManifests() error { return c.documents(c.manifest()) }
 
-// sbom answers GET /sbom for several requests.
-func (c *call) sbom() error { return c.documents(sbom.CycloneDX) }
+// sboms answers GET /sbom for several requests.
+func (c *call) sboms() error { return c.documents(c.sbom()) }
 
-type documentWriter func(w io.Writer, requests []packages.Context, rules packages.Rules) error
+// requestSBOM answers GET /requests/{id}/sbom, which upstream does not have.
+func (c *call) requestSBOM() error {
+	req, err := c.load()
+	if err != nil {
+		return err
+	}
+	if err := allComplete([]request.Request{req}); err != nil {
+		return err
+	}
+	return c.document([]request.Request{req}, c.sbom())
+}
+
+// document is a document made of the packages of requests.
+type document struct {
+	contentType string
+	// artifacts: the packages data is read with them.
+	artifacts bool
+	write     func(w io.Writer, requests []sbom.Request) error
+}
+
+func (c *call) manifest() document {
+	return document{contentType: "application/json", write: func(w io.Writer, requests []sbom.Request) error {
+		contexts := make([]packages.Context, len(requests))
+		for i, r := range requests {
+			contexts[i] = r.Context
+		}
+		return contentmanifest.Write(w, contexts, c.rules)
+	}}
+}
+
+// sbom is the document in the format that the call asks for.
+func (c *call) sbom() document {
+	format := sbom.Format(cmp.Or(c.query.text(formatName), sbom.Formats[0]))
+	return document{
+		contentType: format.MediaType(), artifacts: format != sbom.CycloneDX14,
+		write: func(w io.Writer, requests []sbom.Request) error {
+			return sbom.Write(w, format, requests, c.rules, c.Version)
+		},
+	}
+}
 
 const (
 	// maxDocumentRequests bounds how many requests one document is made of.
@@ -66,9 +106,15 @@ const (
 	maxDocumentBytes = 512 << 20
 )
 
-func requestsParams() []param { return []param{{name: "requests", schema: request.Text()}} }
+const formatName = "format"
 
-func (c *call) documents(write documentWriter) error {
+func requestsParam() param { return param{name: "requests", schema: request.Text()} }
+
+func formatParam() param {
+	return param{name: formatName, kind: namedEnumParam, schema: &request.Schema{Type: "string", Enum: sbom.Formats}}
+}
+
+func (c *call) documents(d document) error {
 	ids, err := requestIDs(c.query.text("requests"))
 	if err != nil {
 		return err
@@ -93,6 +139,14 @@ func (c *call) documents(write documentWriter) error {
 	if len(unknown) > 0 {
 		return badRequest("Cannot find request(s) %s.", strings.Join(unknown, ","))
 	}
+	if err := allComplete(list); err != nil {
+		return err
+	}
+	return c.document(list, d)
+}
+
+// allComplete refuses requests in other states, all of them at once.
+func allComplete(list []request.Request) error {
 	var wrong strings.Builder
 	for _, req := range list {
 		if req.State != request.StateComplete {
@@ -102,7 +156,7 @@ func (c *call) documents(write documentWriter) error {
 	if wrong.Len() > 0 {
 		return badRequest("%s", wrong.String())
 	}
-	return c.document(list, write)
+	return nil
 }
 
 // requestIDs reads a list of ids: split at commas, blanks around them ignored, each once, in their order
@@ -139,24 +193,39 @@ func requestIDs(text string) ([]string, error) {
 	return ids, nil
 }
 
-func (c *call) document(list []request.Request, write documentWriter) error {
-	var contexts []packages.Context
+// document answers with a document of requests.
+func (c *call) document(list []request.Request, d document) error {
+	ctx := c.r.Context()
 	size := int64(0)
 	for _, req := range list {
-		if req.PackagesKey != "" {
-			info, err := c.Blobs.Stat(c.r.Context(), req.PackagesKey)
-			if err != nil && !errors.Is(err, blob.ErrNotFound) {
-				return err
-			}
-			if size += info.Size; size > maxDocumentBytes {
-				return badRequest("The packages data of these requests exceeds %d bytes: ask for fewer of them at a time", maxDocumentBytes)
-			}
+		if req.PackagesKey == "" {
+			continue
 		}
-		data, err := c.packagesOf(c.r.Context(), req)
-		if err != nil {
+		info, err := c.Blobs.Stat(ctx, req.PackagesKey)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
 			return err
 		}
-		contexts = append(contexts, packages.Context{Repo: req.Repo, Ref: req.Ref, Packages: data.Packages})
+		if size += info.Size; size > maxDocumentBytes {
+			return badRequest("The packages data of these requests exceeds %d bytes: ask for fewer of them at a time", maxDocumentBytes)
+		}
 	}
-	return c.stream("application/json", http.StatusOK, func(w io.Writer) error { return write(w, contexts, c.rules) })
+	if err := c.large(ctx, size); err != nil {
+		return err
+	}
+	decode := packages.Decode
+	if d.artifacts {
+		decode = packages.DecodeAll
+	}
+	requests := make([]sbom.Request, 0, len(list))
+	for _, req := range list {
+		data, err := c.readPackages(ctx, req, decode)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return err
+		}
+		requests = append(requests, sbom.Request{
+			ID: req.ID, Completed: req.Updated, Artifacts: data.Artifacts,
+			Context: packages.Context{Repo: req.Repo, Ref: req.Ref, Packages: data.Packages},
+		})
+	}
+	return c.stream(d.contentType, http.StatusOK, func(w io.Writer) error { return d.write(w, requests) })
 }

@@ -54,6 +54,7 @@ func (c *call) fail(err error) {
 		noPURL     *purl.Error
 		transition *request.TransitionError
 		f          *fault.Error
+		busy       *busyError
 	)
 	switch {
 	case errors.As(err, &problem):
@@ -79,6 +80,9 @@ func (c *call) fail(err error) {
 		answer = errNotFound
 	case errors.Is(err, store.ErrItemTooLarge):
 		answer = &httpError{http.StatusRequestEntityTooLarge, "The request is too large to be stored"}
+	case errors.As(err, &busy):
+		busy.tell(c.w.Header())
+		answer = &httpError{http.StatusServiceUnavailable, busy.Error()}
 	case errors.As(err, &f) && f.Origin == fault.OriginClient:
 		answer = &httpError{http.StatusBadRequest, f.Message}
 	default:

@@ -78,6 +78,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				p = nil
 			}
 		}
+		c.leave()
 		c.done(out, s.Clock().Sub(started))
 		if p != nil {
 			c.cut()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
+	"github.com/cachito-serverless/cachito/shared/sbom"
 )
 
 func describedServer(t *testing.T) *server {
@@ -215,6 +216,29 @@ func TestDescriptionOfOptions(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestDescriptionOfFormats: the values of the parameter format, its default, and the media types are those of
+// package sbom.
+func TestDescriptionOfFormats(t *testing.T) {
+	doc := served(t, describedServer(t), Base+"/openapi.json", json.Unmarshal)
+	schema := follow(t, doc, map[string]any{"$ref": "#/components/parameters/format"})["schema"].(map[string]any)
+	var want []any
+	for _, f := range sbom.Formats {
+		want = append(want, f)
+	}
+	if diff := cmp.Diff(want, schema["enum"]); diff != "" || schema["default"] != want[0] {
+		t.Errorf("default %v, values (-want +got):\n%s", schema["default"], diff)
+	}
+	for _, path := range []string{"/sbom", "/requests/{request_id}/sbom"} {
+		get := doc["paths"].(map[string]any)[path].(map[string]any)["get"].(map[string]any)
+		content := get["responses"].(map[string]any)["200"].(map[string]any)["content"].(map[string]any)
+		for _, f := range sbom.Formats {
+			if content[sbom.Format(f).MediaType()] == nil {
+				t.Errorf("%s lacks the media type of %s", path, f)
+			}
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 	countParam           // integer >= 1
 	boolParam
 	dateParam
+	namedEnumParam // one of schema.Enum; the message names the parameter
 )
 
 // query is what a checked query string says. Of a parameter given twice the first value is used.
@@ -159,6 +160,11 @@ func (p param) check(v string) error {
 	case dateParam:
 		if !isISO(v) {
 			return badRequest("%s is not a valid datetime(ISO 8601 format).", pyrepr.String(v))
+		}
+		return nil
+	case namedEnumParam:
+		if !slices.Contains(p.schema.Enum, v) {
+			return badRequest("Wrong value %s for query parameter '%s', expected one of: %s", pyrepr.String(v), p.name, strings.Join(p.schema.Enum, ", "))
 		}
 		return nil
 	}

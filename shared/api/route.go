@@ -38,6 +38,8 @@ type call struct {
 	body  any    // decoded, order kept
 	user  string // identity of the caller, "" for none
 	log   *slog.Logger
+	begun bool // a part of the answer is on its way
+	slot  bool // of largeAnswers
 }
 
 func (s *server) table() []route {
@@ -61,8 +63,9 @@ func (s *server) table() []route {
 		{method: get, path: Base + "/requests/{id}/logs", strict: true, handle: (*call).logs},
 		{method: get, path: Base + "/requests/{id}/packages", strict: true, handle: (*call).packages},
 		{method: get, path: Base + "/requests/{id}/progress", strict: true, handle: (*call).progress},
-		{method: get, path: Base + "/content-manifest", params: requestsParams(), handle: (*call).contentManifests},
-		{method: get, path: Base + "/sbom", params: requestsParams(), handle: (*call).sbom},
+		{method: get, path: Base + "/requests/{id}/sbom", params: []param{formatParam()}, handle: (*call).requestSBOM},
+		{method: get, path: Base + "/content-manifest", params: []param{requestsParam()}, handle: (*call).contentManifests},
+		{method: get, path: Base + "/sbom", params: []param{requestsParam(), formatParam()}, handle: (*call).sboms},
 		{method: get, path: Base + "/request-metrics", params: metricsParams(false), handle: (*call).metrics},
 		{method: get, path: Base + "/request-metrics/summary", params: metricsParams(true), handle: (*call).metricsSummary},
 		{method: get, path: Base + "/openapi.json", handle: (*call).openAPIJSON},

@@ -116,6 +116,10 @@ func (c *call) packagesOf(ctx context.Context, req request.Request) (packages.Da
 
 // packagesData reads what the resolvers found. blob.ErrNotFound when there is nothing (any more).
 func (c *call) packagesData(ctx context.Context, req request.Request) (packages.Data, error) {
+	return c.readPackages(ctx, req, packages.Decode)
+}
+
+func (c *call) readPackages(ctx context.Context, req request.Request, decode func(io.Reader) (packages.Data, error)) (packages.Data, error) {
 	if req.PackagesKey == "" {
 		return packages.Data{}, fmt.Errorf("packages data of request %d: %w", req.ID, blob.ErrNotFound)
 	}
@@ -124,7 +128,10 @@ func (c *call) packagesData(ctx context.Context, req request.Request) (packages.
 		return packages.Data{}, err
 	}
 	defer o.Close()
-	data, err := packages.Decode(o)
+	if err := c.large(ctx, o.Info().Size); err != nil {
+		return packages.Data{}, err
+	}
+	data, err := decode(o)
 	if err != nil {
 		return packages.Data{}, fmt.Errorf("packages data of request %d: %w", req.ID, err)
 	}

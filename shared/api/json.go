@@ -1,0 +1,207 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"unicode/utf8"
+)
+
+// write answers with a JSON value: keys sorted, ASCII only, a newline at the end.
+func (c *call) write(status int, v any) error {
+	return c.stream("application/json", status, func(w io.Writer) error {
+		if err := writeValue(w, v); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "\n")
+		return err
+	})
+}
+
+// object is a JSON object whose members are written one after the other.
+type object map[string]any
+
+// streamed is a JSON value that is made while it is written.
+type streamed func(w io.Writer) error
+
+// writeValue writes a value as JSON text; of objects and lists no more than one member is held as text.
+func writeValue(w io.Writer, v any) error {
+	switch v := v.(type) {
+	case streamed:
+		return v(w)
+	case object:
+		return writeObject(w, v)
+	}
+	return writePlain(w, v)
+}
+
+// writeObject puts the plain members together and writes them at once.
+func writeObject(w io.Writer, v object) error {
+	b := []byte{'{'}
+	for i, key := range slices.Sorted(maps.Keys(v)) {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		name, ok := appendPlain(b, key)
+		if !ok { // a name that clients chose
+			raw, err := marshal(key)
+			if err != nil {
+				return err
+			}
+			name = append(b, raw...)
+		}
+		if b, ok = appendPlain(append(name, ": "...), v[key]); ok {
+			continue
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
+		if err := writeValue(w, v[key]); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(append(b, '}'))
+	return err
+}
+
+func writePlain(w io.Writer, v any) error {
+	b, ok := appendPlain(nil, v)
+	if !ok {
+		var err error
+		if b, err = marshal(v); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// marshal is encoding/json's text with < > & as they are.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// writeText writes what r holds as one JSON string, without holding it whole.
+func writeText(w io.Writer, r io.Reader) error {
+	if _, err := io.WriteString(w, `"`); err != nil {
+		return err
+	}
+	chunk := make([]byte, 32<<10)
+	kept := 0 // bytes of a character that is not complete yet
+	for {
+		n, err := io.ReadFull(r, chunk[kept:])
+		end := kept + n
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !last {
+			return err
+		}
+		whole := end
+		for back := 1; !last && back < utf8.UTFMax && back <= end; back++ {
+			if utf8.RuneStart(chunk[end-back]) {
+				if !utf8.FullRune(chunk[end-back : end]) {
+					whole = end - back
+				}
+				break
+			}
+		}
+		raw, err := json.Marshal(string(chunk[:whole]))
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(raw[1 : len(raw)-1]); err != nil {
+			return err
+		}
+		if last {
+			_, err := io.WriteString(w, `"`)
+			return err
+		}
+		kept = copy(chunk, chunk[whole:end])
+	}
+}
+
+// listOf is a JSON array of what each makes of the items, made while it is written.
+func listOf[T any](list []T, each func(T) any) streamed {
+	return func(w io.Writer) error {
+		separator := "["
+		for _, item := range list {
+			if _, err := io.WriteString(w, separator); err != nil {
+				return err
+			}
+			if err := writeValue(w, each(item)); err != nil {
+				return err
+			}
+			separator = ", "
+		}
+		if len(list) > 0 {
+			separator = ""
+		}
+		_, err := io.WriteString(w, separator+"]")
+		return err
+	}
+}
+
+func itself[T any](v T) any { return v }
+
+// ascii passes JSON text on, escaped to ASCII as upstream's answers are.
+type ascii struct {
+	next    io.Writer
+	partial []byte // the beginning of a character
+	escaped []byte
+}
+
+// Write implements io.Writer for JSON text in UTF-8.
+func (a *ascii) Write(p []byte) (int, error) {
+	n := len(p)
+	if len(a.partial) > 0 {
+		p = append(a.partial, p...)
+		a.partial = nil
+	}
+	for len(p) > 0 {
+		end := 0
+		for end < len(p) && p[end] < utf8.RuneSelf {
+			end++
+		}
+		if end > 0 {
+			if _, err := a.next.Write(p[:end]); err != nil {
+				return 0, err
+			}
+			p = p[end:]
+			continue
+		}
+		if !utf8.FullRune(p) {
+			a.partial = bytes.Clone(p)
+			break
+		}
+		a.escaped = a.escaped[:0]
+		for len(p) > 0 && p[0] >= utf8.RuneSelf && utf8.FullRune(p) {
+			r, size := utf8.DecodeRune(p)
+			a.escaped = appendEscaped(a.escaped, r)
+			p = p[size:]
+		}
+		if _, err := a.next.Write(a.escaped); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func appendEscaped(out []byte, r rune) []byte {
+	const hex = "0123456789abcdef"
+	unit := func(u rune) {
+		out = append(out, '\\', 'u', hex[u>>12&15], hex[u>>8&15], hex[u>>4&15], hex[u&15])
+	}
+	if r < 0x10000 {
+		unit(r)
+	} else {
+		unit(0xd800 + (r-0x10000)>>10)
+		unit(0xdc00 + (r-0x10000)&0x3ff)
+	}
+	return out
+}
