@@ -103,13 +103,13 @@ type server struct {
 	description description
 	pages       *web.Pages
 	origins     *http.CrossOriginProtection
+	answers     largeAnswers
 }
 
 // New makes the handler. It refuses a configuration that cannot work, naming the setting.
 func New(c Config, d Deps) (http.Handler, error) {
 	s := &server{Config: c, Deps: d, rules: packages.Rules{}, httpMetrics: newHTTPMetrics(), answers: newLargeAnswers(c)}
 	s.orders = request.Rules{Enabled: c.PackageManagers, Defaults: c.DefaultPackageManagers, Exclusive: c.MutuallyExclusive}
-	answers     largeAnswers
 	if s.MaxPerPage <= 0 {
 		s.MaxPerPage = 100
 	}
