@@ -1,0 +1,254 @@
+package npm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+)
+
+// maxConfigFileBytes bounds a rewritten lockfile that is offered as a configuration file besides lying in
+// the bundle: those go through the database, the API and the clients in one piece.
+const maxConfigFileBytes = 4 << 20
+
+// sections of a package.json and of lockfile entries that hold specifications.
+var sections = map[string]bool{
+	"dependencies": true, "devDependencies": true, "optionalDependencies": true, "peerDependencies": true,
+}
+
+// rewrite changes the files of a project whose specifications or sources lead to the network.
+func (r *run) rewrite(ctx context.Context, p *project) error {
+	manifest, err := r.readSmall(path.Join(p.dir, "package.json"))
+	if err != nil {
+		return err
+	}
+	o := p.overrides(manifest)
+	if err := r.rewriteLockfile(ctx, p, o); err != nil {
+		return err
+	}
+	if err := r.rewritePackageJSON(p.realDir, o); err != nil {
+		return err
+	}
+	for _, folder := range p.folders {
+		if !r.isFile(path.Join(p.dir, folder, "package.json")) {
+			continue
+		}
+		dir, err := r.realDir(path.Join(p.dir, folder))
+		if err != nil {
+			return err
+		}
+		// npm reads overrides of the root alone.
+		if err := r.rewritePackageJSON(dir, overrides{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reference is how a file of the bundle is named from the project's folder.
+//
+//	npm/a/a-1.0.0.tgz, from the root -> file:../deps/npm/a/a-1.0.0.tgz
+func (p *project) reference(file int) string {
+	up := "../"
+	if p.realDir != "." {
+		up = strings.Repeat("../", strings.Count(p.realDir, "/")+2)
+	}
+	return "file:" + up + "deps/" + p.files[file].path
+}
+
+// rewriteLockfile streams the lockfile through a temporary file, since only its end shows whether anything
+// has changed.
+func (r *run) rewriteLockfile(ctx context.Context, p *project, o overrides) error {
+	in, err := r.in.Source.Open(p.lockPath)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", p.lockPath, err)
+	}
+	defer in.Close()
+	const temporary = "package-lock.json"
+	out, err := r.in.Scratch.Create(temporary)
+	if err != nil {
+		return fmt.Errorf("making a temporary file for %s: %w", p.lockPath, err)
+	}
+	defer r.in.Scratch.Remove(temporary)
+	defer out.Close()
+	l := &lockEditor{editor: newEditor(in, out), p: p, overrides: o}
+	if err := l.document(l.member); err != nil {
+		return fmt.Errorf("rewriting %s: %w", p.lockPath, err)
+	}
+	if !l.changed {
+		return nil
+	}
+	size, err := out.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = out.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("rewriting %s: %w", p.lockPath, err)
+	}
+	name := path.Join(p.realDir, path.Base(p.lockPath))
+	if size > maxConfigFileBytes {
+		file, err := r.in.Fetcher.Store(ctx, out)
+		if err != nil {
+			return fmt.Errorf("storing %s: %w", p.lockPath, err)
+		}
+		r.in.Log.WarnContext(ctx, "The rewritten lockfile is in the bundle, but too large to be a configuration file as well", "file", p.lockPath, "bytes", size)
+		r.changed[name] = resolver.Entry{Path: name, File: &file}
+		return nil
+	}
+	content, err := io.ReadAll(out)
+	if err != nil {
+		return fmt.Errorf("rewriting %s: %w", p.lockPath, err)
+	}
+	r.changed[name] = resolver.Entry{Path: name, Inline: content}
+	return nil
+}
+
+// lockEditor rewrites a lockfile. It meets the entries in the order in which parseLockfile did.
+type lockEditor struct {
+	*editor
+	overrides
+	p    *project
+	next int
+}
+
+func (l *lockEditor) member(key string) error {
+	switch key {
+	case "packages":
+		_, err := l.members(func(key string) error { return l.entry(key, false) }, nil)
+		return err
+	case "dependencies":
+		return l.legacy()
+	}
+	return l.copy()
+}
+
+func (l *lockEditor) legacy() error {
+	_, err := l.members(func(key string) error { return l.entry(key, true) }, nil)
+	return err
+}
+
+func (l *lockEditor) entry(key string, legacy bool) error {
+	rule := l.p.rewrites[l.next]
+	l.next++
+	e := entryEditor{lockEditor: l, how: rule.how, legacy: legacy}
+	if rule.file != none {
+		e.reference = l.p.reference(rule.file)
+		e.git = l.p.files[rule.file].kind == javascript.FromGit
+	}
+	if !legacy && key == "" {
+		e.direct = l.overrides.direct
+	}
+	_, err := l.members(e.member, e.last)
+	return err
+}
+
+// entryEditor rewrites one entry.
+type entryEditor struct {
+	*lockEditor
+	how         rewriteForm
+	legacy, git bool
+	reference   string // empty: the entry names no file of the bundle
+	added       bool
+	direct      map[string]string
+}
+
+func (e *entryEditor) member(key string) error {
+	rewritten := e.reference != ""
+	switch {
+	case key == "dependencies" && e.legacy:
+		return e.lockEditor.legacy()
+	case key == "requires" && e.legacy, sections[key] && !e.legacy:
+		return e.specs(e.direct)
+	case key == "resolved" && rewritten:
+		if e.how == addResolved {
+			return e.drop() // `false`
+		}
+		if e.how == inResolved {
+			return e.replace(e.reference)
+		}
+	case key == "version" && rewritten:
+		if e.how == inVersion {
+			return e.replace(e.reference)
+		}
+		if err := e.copy(); err != nil {
+			return err
+		}
+		return e.last()
+	case key == "integrity" && rewritten && e.git:
+		return e.drop() // of an archive that npm would have made
+	case key == "from" && rewritten && e.how == inVersion:
+		return e.drop()
+	}
+	return e.copy()
+}
+
+// last adds the file of an entry that names none.
+func (e *entryEditor) last() error {
+	if e.reference == "" || e.how != addResolved || e.added {
+		return nil
+	}
+	e.added = true
+	return e.add("resolved", e.reference)
+}
+
+// specs edits an object of specifications: what leads to the network becomes empty, or what direct says.
+// Empty is accepted by npm 6 to 11 whatever version the lockfile has; file: is not, within a third party's
+// entry it is taken as relative to that party's folder.
+func (e *editor) specs(direct map[string]string) error {
+	_, err := e.members(func(name string) error {
+		return e.text(func(spec string) string {
+			if !leadsToNetwork(spec) {
+				return spec
+			}
+			return direct[name]
+		})
+	}, nil)
+	return err
+}
+
+// rewritePackageJSON rewrites the package.json of a folder, in the work tree as well: it may be a workspace
+// of one path of the request and a path itself.
+func (r *run) rewritePackageJSON(dir string, o overrides) error {
+	name := path.Join(dir, "package.json")
+	content, err := r.readSmall(name)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	e := newEditor(bytes.NewReader(content), &out)
+	err = e.document(func(key string) error {
+		switch {
+		case sections[key]:
+			return e.specs(o.direct)
+		case key == "overrides" && o.value != nil:
+			return e.overrides("", o.value)
+		}
+		return e.copy()
+	})
+	var syntax *syntaxError
+	if errors.As(err, &syntax) {
+		return fault.Client(fault.InvalidFileFormat, "The file %s is not valid JSON: %s", name, err).Because(err)
+	}
+	if err != nil {
+		return fmt.Errorf("rewriting %s: %w", name, err)
+	}
+	if !e.changed {
+		return nil
+	}
+	r.changed[name] = resolver.Entry{Path: name, Inline: out.Bytes()}
+	// A new file: the old one may be shared with others (a hard link).
+	if err := r.in.Source.Remove(name); err != nil {
+		return fmt.Errorf("rewriting %s: %w", name, err)
+	}
+	if err := r.in.Source.WriteFile(name, out.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("rewriting %s: %w", name, err)
+	}
+	return nil
+}
