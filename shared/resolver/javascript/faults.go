@@ -12,6 +12,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fetch"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 // MissingIntegrity is the fault for a tarball from outside the registry that no digest vouches for.
@@ -116,4 +117,14 @@ func CheckDuplicates(list []packages.Package) error {
 	}
 	data.Sort()
 	return data.Check()
+}
+
+// WordFaults is the fetcher with the faults of its downloads worded as upstream words them (FetchFault).
+func WordFaults(f resolver.Fetcher) resolver.Fetcher { return wordedFetcher{f} }
+
+type wordedFetcher struct{ resolver.Fetcher }
+
+func (w wordedFetcher) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File, error) {
+	file, err := w.Fetcher.Fetch(ctx, a)
+	return file, FetchFault(err, FileOf(a.URL), a.URL)
 }
