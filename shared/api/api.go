@@ -49,10 +49,6 @@ type Config struct {
 	TrustForwarded bool
 	// Download is DownloadStream (the default), DownloadRedirect or DownloadAuto.
 	Download string
-}
-
-// How downloads are answered, where the storage has URLs of its own.
-const (
 	// MaxAnswerBytes is what the transport takes of one answer (LambdaAnswerBytes): larger ones are stored,
 	// and the client is redirected. 0: there is no limit.
 	MaxAnswerBytes int64
@@ -63,6 +59,10 @@ const (
 	LargeAnswerWait time.Duration
 	// Version of the program, for the documents that name it.
 	Version string
+}
+
+// How downloads are answered, where the storage has URLs of its own.
+const (
 	DownloadStream   = "stream"
 	DownloadRedirect = "redirect"
 	DownloadAuto     = "auto" // the bundle itself up to InlineBytes, else a redirect
