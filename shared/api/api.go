@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type Config struct {
 	TrustUser bool
 	// IdentityHeader is the header in which a trusted proxy tells who calls; empty: none is trusted.
 	IdentityHeader string
+	// TrustedProxies are the networks from which IdentityHeader and X-Forwarded-* count; empty: they count from
+	// everybody who can reach the service.
+	TrustedProxies []netip.Prefix
 	// PublicURL begins every link: scheme, host and prefix; empty: as the client addressed us.
 	PublicURL string
 	// TrustForwarded builds links from X-Forwarded-Proto, -Host and -Prefix, which a proxy sets; only
@@ -86,10 +90,12 @@ type Deps struct {
 	// Health tells what works; nil: store, queue and storage are asked, and the workers are in this
 	// process.
 	Health func(ctx context.Context) Health
-	// Identify tells who calls; nil: Config.IdentityHeader, else a verified client certificate.
+	// Identify tells who calls, instead of Config.IdentityHeader and client certificates: a gateway's word.
 	Identify func(r *http.Request) string
-	Log      *slog.Logger
-	Clock    func() time.Time
+	// Negotiator judges Kerberos tickets; nil: they are neither asked for nor looked at.
+	Negotiator Negotiator
+	Log        *slog.Logger
+	Clock      func() time.Time
 }
 
 type server struct {

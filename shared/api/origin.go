@@ -32,7 +32,7 @@ func trustedOrigins(publicURL string) (*http.CrossOriginProtection, error) {
 // proxy our own site is the host that the proxy was addressed by.
 func (c *call) checkOrigin() error {
 	r := c.r
-	if host := firstOf(r.Header.Get("X-Forwarded-Host")); host != "" && c.TrustForwarded {
+	if host := c.hostFor(r); host != r.Host {
 		outer := *r
 		outer.Host = host
 		r = &outer

@@ -122,12 +122,8 @@ func (c *call) run() error {
 			return err
 		}
 	}
-	c.user = c.identity()
-	if c.route.login && c.user == "" && !c.LoginDisabled {
-		return errUnauthorized
-	}
-	if c.route.worker && c.user != "" && !slices.Contains(c.WorkerUsernames, c.user) {
-		return &httpError{http.StatusForbidden, "This API endpoint is restricted to Cachito workers"}
+	if err := c.login(); err != nil {
+		return err
 	}
 	return c.route.handle(c)
 }
@@ -175,36 +171,6 @@ func parseID(digits string) int64 {
 		id = id*10 + int64(d-'0')
 	}
 	return id
-}
-
-// base is what every link begins with.
-func (c *call) base() string { return c.baseFor(c.r) }
-
-func (s *server) baseFor(r *http.Request) string {
-	if s.PublicURL != "" {
-		return strings.TrimRight(s.PublicURL, "/") + Base
-	}
-	scheme, host, prefix := "http", r.Host, ""
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if s.TrustForwarded {
-		h := r.Header
-		if v := firstOf(h.Get("X-Forwarded-Proto")); v == "http" || v == "https" {
-			scheme = v
-		}
-		if v := firstOf(h.Get("X-Forwarded-Host")); v != "" {
-			host = v
-		}
-		prefix = strings.TrimRight(firstOf(h.Get("X-Forwarded-Prefix")), "/")
-	}
-	return scheme + "://" + host + prefix + Base
-}
-
-// firstOf is the first value of a header that every proxy on the way adds to: the outermost one's.
-func firstOf(list string) string {
-	first, _, _ := strings.Cut(list, ",")
-	return strings.TrimSpace(first)
 }
 
 // load finds the request that the path names.

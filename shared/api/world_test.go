@@ -233,7 +233,7 @@ func (w *world) ask(method, target, identity string, body []byte, header ...stri
 		r.Header.Set(identityHeader, identity)
 	}
 	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Add(header[i], header[i+1])
 	}
 	out := httptest.NewRecorder()
 	w.handler.ServeHTTP(out, r)
