@@ -44,7 +44,7 @@ type Store interface {
 
 	// List returns a page of requests, highest id first, and how many match in all.
 	// Page and total cost O(page), not O(offset), for the unfiltered list and for one filter.
-	// ErrPageOutOfRange.
+	// The requests of a list are shared with other callers, who only read them. ErrPageOutOfRange.
 	List(ctx context.Context, f Filter, p Page) (List, error)
 
 	// Latest returns the request with the highest id whose repository name (RepoName) and ref

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,50 +9,22 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/store/sqlite/sqlitetest"
 )
 
-// filled is a store of n equal requests, written without going through Create. Of many requests only the
-// first has a whole body, the others know their ids: 200,000 bodies are much to write.
-func filled(tb testing.TB, n int) *Store {
+// filled is a store of n equal requests.
+func filled(tb testing.TB, n int64) *Store {
 	tb.Helper()
 	s := open(tb, filepath.Join(tb.TempDir(), "cachito.db"))
 	first, err := s.Create(tb.Context(), eggs)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	// Nothing is measured here, so nothing has to reach the disk.
-	if _, err := s.write.ExecContext(tb.Context(), `PRAGMA synchronous = OFF`); err != nil {
+	if err := sqlitetest.Copy(tb.Context(), s.DB(), n); err != nil {
 		tb.Fatal(err)
 	}
-	body := `json_set(body, '$.ID', ids.id)`
-	if n > fewRows {
-		body = `json_object('ID', ids.id)`
-	}
-	err = s.change(tb.Context(), func(tx *sql.Tx) error {
-		const ids = `WITH RECURSIVE ids (id) AS (VALUES (2) UNION ALL SELECT id + 1 FROM ids WHERE id < ?)`
-		for _, fill := range []string{
-			ids + `INSERT INTO request (id, created, repo_name, ref, state, updated, body)
-				SELECT ids.id, created, repo_name, ref, state, updated, ` + body + ` FROM ids, request WHERE request.id = 1`,
-			ids + `INSERT INTO history (request_id, seq, state, reason, at)
-				SELECT ids.id, seq, state, reason, at FROM ids, history WHERE request_id = 1`,
-			`DELETE FROM created_block WHERE ?1 > 0`,
-			`INSERT INTO created_block (block, low, high, n) SELECT id / 1000, min(created), max(created), count(*) FROM request WHERE ?1 > 0 GROUP BY 1`,
-			ids + `INSERT INTO list_index (filter, value, id) SELECT filter, value, ids.id FROM
-				(SELECT filter, value FROM list_index WHERE id = 1) CROSS JOIN ids`,
-		} {
-			if _, err := tx.ExecContext(tb.Context(), fill, n); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(tb.Context(), `INSERT OR REPLACE INTO list_block (filter, value, block, n)
-			SELECT filter, value, id / ?, count(*) FROM list_index GROUP BY 1, 2, 3`, blockSize)
-		return err
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	last, err := s.Get(tb.Context(), int64(n))
-	if err != nil || last.ID != int64(n) || len(last.History) != len(first.History) {
+	last, err := s.Get(tb.Context(), n)
+	if err != nil || last.ID != n || len(last.History) != len(first.History) {
 		tb.Fatalf("filling: got %+v, %v", last, err)
 	}
 	return s

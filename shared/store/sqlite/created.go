@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"math"
 
 	"github.com/cachito-serverless/cachito/shared/store"
@@ -12,7 +11,7 @@ import (
 // a period, and only those at its ends have to be read: created_block holds each block's times.
 
 // countCreated adds a new request to its block.
-func countCreated(ctx context.Context, tx *sql.Tx, id int64) error {
+func countCreated(ctx context.Context, tx *transaction, id int64) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO created_block (block, low, high, n)
 		SELECT ?1, created, created, 1 FROM request WHERE id = ?2 AND created IS NOT NULL
 		ON CONFLICT DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high), n = n + 1`, id/blockSize, id)
@@ -20,7 +19,7 @@ func countCreated(ctx context.Context, tx *sql.Tx, id int64) error {
 }
 
 // recountCreated makes a block's entry anew after a request's creation time was changed.
-func recountCreated(ctx context.Context, tx *sql.Tx, id int64) error {
+func recountCreated(ctx context.Context, tx *transaction, id int64) error {
 	block := id / blockSize
 	if _, err := tx.ExecContext(ctx, `DELETE FROM created_block WHERE block = ?`, block); err != nil {
 		return err
@@ -32,7 +31,7 @@ func recountCreated(ctx context.Context, tx *sql.Tx, id int64) error {
 }
 
 // pageOfCreated is a page of the requests created within the filter's bounds, which are inclusive.
-func pageOfCreated(ctx context.Context, tx *sql.Tx, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
+func pageOfCreated(ctx context.Context, q querier, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if !f.CreatedFrom.IsZero() {
 		from = f.CreatedFrom.UnixMicro()
@@ -40,7 +39,7 @@ func pageOfCreated(ctx context.Context, tx *sql.Tx, f store.Filter, skip int64, 
 	if !f.CreatedTo.IsZero() {
 		to = f.CreatedTo.UnixMicro()
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT block, CASE WHEN low >= ?1 AND high <= ?2 THEN n ELSE
+	rows, err := q.QueryContext(ctx, `SELECT block, CASE WHEN low >= ?1 AND high <= ?2 THEN n ELSE
 			(SELECT count(*) FROM request WHERE id >= block * ?3 AND id < (block + 1) * ?3 AND created BETWEEN ?1 AND ?2) END
 		FROM created_block WHERE high >= ?1 AND low <= ?2 ORDER BY block DESC`, from, to, blockSize)
 	if err != nil {
@@ -68,7 +67,7 @@ func pageOfCreated(ctx context.Context, tx *sql.Tx, f store.Filter, skip int64, 
 	if err := rows.Err(); err != nil || start < 0 {
 		return nil, total, err
 	}
-	ids, err = scanIDs(tx.QueryContext(ctx, `SELECT id FROM request WHERE id < ? AND id >= ? AND created BETWEEN ? AND ?
+	ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM request WHERE id < ? AND id >= ? AND created BETWEEN ? AND ?
 		ORDER BY id DESC LIMIT ? OFFSET ?`, start, lowest, from, to, limit, left))
 	return ids, total, err
 }

@@ -21,13 +21,13 @@ func spread(t *testing.T, s *Store, n int64) map[int64]time.Time {
 	t.Helper()
 	random := rand.New(rand.NewPCG(3, 4))
 	times := map[int64]time.Time{}
-	_, err := s.write.ExecContext(t.Context(), `UPDATE request SET created = ?1 + id * 1000000,
+	_, err := s.write.db.ExecContext(t.Context(), `UPDATE request SET created = ?1 + id * 1000000,
 		body = json_set(body, '$.Created', strftime('%Y-%m-%dT%H:%M:%SZ', ?1 / 1000000 + id, 'unixepoch'))`, epoch.UnixMicro())
 	if err == nil {
-		_, err = s.write.ExecContext(t.Context(), `DELETE FROM created_block`)
+		_, err = s.write.db.ExecContext(t.Context(), `DELETE FROM created_block`)
 	}
 	if err == nil {
-		_, err = s.write.ExecContext(t.Context(), `INSERT INTO created_block SELECT id / ?, min(created), max(created), count(*) FROM request GROUP BY 1`, blockSize)
+		_, err = s.write.db.ExecContext(t.Context(), `INSERT INTO created_block SELECT id / ?, min(created), max(created), count(*) FROM request GROUP BY 1`, blockSize)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -127,10 +127,10 @@ INSERT INTO message (queue, body, sent, visible, receives, receipt) VALUES ('sou
 			t.Errorf("created since: got %+v, %v, want 3 and 2", list, err)
 		}
 		var version, messages int
-		if err := s.write.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != len(migrations) {
+		if err := s.write.db.QueryRow(`PRAGMA user_version`).Scan(&version); err != nil || version != len(migrations) {
 			t.Errorf("version: got %d, %v, want %d", version, err, len(migrations))
 		}
-		if err := s.write.QueryRow(`SELECT count(*) FROM message`).Scan(&messages); err != nil || messages != 1 {
+		if err := s.write.db.QueryRow(`SELECT count(*) FROM message`).Scan(&messages); err != nil || messages != 1 {
 			t.Errorf("messages: got %d, %v, want 1", messages, err)
 		}
 		if err := s.Close(); err != nil {

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -38,7 +40,7 @@ func filterValues(req request.Request) []filterValue {
 }
 
 // reindex moves a request's entries from the old values to the new ones.
-func reindex(ctx context.Context, tx *sql.Tx, id int64, old, now []filterValue) error {
+func reindex(ctx context.Context, tx *transaction, id int64, old, now []filterValue) error {
 	for _, v := range old {
 		if slices.Contains(now, v) {
 			continue
@@ -65,35 +67,64 @@ func reindex(ctx context.Context, tx *sql.Tx, id int64, old, now []filterValue) 
 	return nil
 }
 
-// List implements store.Store.
-func (s *Store) List(ctx context.Context, f store.Filter, p store.Page) (store.List, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // ids, totals and rows of one moment
-	if err != nil {
-		return store.List{}, err
-	}
-	defer tx.Rollback()
-	ids, total, err := s.pageOfIDs(ctx, tx, f, p)
-	if err != nil {
-		return store.List{}, err
-	}
-	if len(ids) == 0 && p.Number > 1 {
-		return store.List{}, store.ErrPageOutOfRange
-	}
-	list := store.List{Total: total}
-	for _, id := range ids {
-		req, err := load(ctx, tx, id)
-		if err == nil && p.History {
-			req.History, err = history(ctx, tx, id)
-		}
+// List implements store.Store. The requests are shared with other callers.
+func (s *Store) List(ctx context.Context, f store.Filter, p store.Page) (list store.List, err error) {
+	err = s.read.snapshot(ctx, func(q querier) error { // ids, totals and rows of one moment
+		ids, total, err := pageOfIDs(ctx, q, f, p)
 		if err != nil {
-			return store.List{}, err
+			return err
 		}
-		list.Requests = append(list.Requests, req)
+		if len(ids) == 0 && p.Number > 1 {
+			return store.ErrPageOutOfRange
+		}
+		list.Total = total
+		if list.Requests, err = s.loadAll(ctx, q, ids); err != nil || !p.History {
+			return err
+		}
+		for i := range list.Requests {
+			if list.Requests[i].History, err = history(ctx, q, list.Requests[i].ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.List{}, err
 	}
 	return list, nil
 }
 
-func (s *Store) pageOfIDs(ctx context.Context, tx *sql.Tx, f store.Filter, p store.Page) (ids []int64, total int64, err error) {
+// loadAll reads requests without their histories, in the order of the ids.
+func (s *Store) loadAll(ctx context.Context, q querier, ids []int64) ([]request.Request, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	keys, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryContext(ctx, `SELECT r.id, r.body FROM json_each(?) k JOIN request r ON r.id = k.value ORDER BY k.key`, string(keys))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	list := make([]request.Request, 0, len(ids))
+	for rows.Next() {
+		var id int64
+		var body sql.RawBytes
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, err
+		}
+		req, err := s.listed.decode(id, body)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, req)
+	}
+	return list, rows.Err()
+}
+
+func pageOfIDs(ctx context.Context, q querier, f store.Filter, p store.Page) (ids []int64, total int64, err error) {
 	skip, err := offset(p)
 	if err != nil {
 		return nil, 0, err
@@ -101,11 +132,11 @@ func (s *Store) pageOfIDs(ctx context.Context, tx *sql.Tx, f store.Filter, p sto
 	wanted := wantedValues(f)
 	switch created := !f.CreatedFrom.IsZero() || !f.CreatedTo.IsZero(); {
 	case len(wanted) == 1 && !created:
-		return pageOfOne(ctx, tx, wanted[0], skip, p.PerPage)
+		return pageOfOne(ctx, q, wanted[0], skip, p.PerPage)
 	case len(wanted) == 1 && wanted[0].filter == filterAll:
-		return pageOfCreated(ctx, tx, f, skip, p.PerPage)
+		return pageOfCreated(ctx, q, f, skip, p.PerPage)
 	}
-	return pageOfSeveral(ctx, tx, wanted, f, skip, p.PerPage)
+	return pageOfSeveral(ctx, q, wanted, f, skip, p.PerPage)
 }
 
 // offset is how many entries come before the page.
@@ -141,42 +172,58 @@ func wantedValues(f store.Filter) []filterValue {
 	return list
 }
 
-// pageOfOne walks the counts of blocks from the highest ids down to the block in which the page begins.
-func pageOfOne(ctx context.Context, tx *sql.Tx, v filterValue, skip int64, limit int) (ids []int64, total int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT block, n FROM list_block WHERE filter = ? AND value = ? ORDER BY block DESC`, v.filter, v.value)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	start, left := int64(-1), skip
-	for rows.Next() {
-		var block, n int64
-		if err := rows.Scan(&block, &n); err != nil {
-			return nil, 0, err
-		}
-		total += n
-		switch {
-		case start >= 0:
-		case left < n:
-			start = (block + 1) * blockSize // ids below this one, after skipping what is left
-		default:
-			left -= n
-		}
-	}
-	if err := rows.Err(); err != nil || start < 0 {
+// pageOfOne finds the block in which the page begins by the counts of blocks, from the end that is nearer.
+func pageOfOne(ctx context.Context, q querier, v filterValue, skip int64, limit int) (ids []int64, total int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.filter, v.value).Scan(&total)
+	if err != nil || skip >= total {
 		return nil, total, err
 	}
-	ids, err = scanIDs(tx.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?`,
-		v.filter, v.value, start, limit, left))
+	if skip <= total/2 {
+		below, left, err := walkBlocks(ctx, q, `SELECT (block + 1) * ?3, n FROM list_block WHERE filter = ?1 AND value = ?2 ORDER BY block DESC`, v, skip)
+		if err != nil {
+			return nil, total, err
+		}
+		ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?`,
+			v.filter, v.value, below, limit, left))
+		return ids, total, err
+	}
+	from, left, err := walkBlocks(ctx, q, `SELECT block * ?3, n FROM list_block WHERE filter = ?1 AND value = ?2 ORDER BY block`, v, total-skip-1)
+	if err != nil {
+		return nil, total, err
+	}
+	ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ?1 AND value = ?2 AND id <=
+			(SELECT id FROM list_index WHERE filter = ?1 AND value = ?2 AND id >= ?3 ORDER BY id LIMIT 1 OFFSET ?4)
+		ORDER BY id DESC LIMIT ?5`, v.filter, v.value, from, left, limit))
 	return ids, total, err
 }
 
+// walkBlocks passes whole blocks until skip entries lie behind. It returns where the block begins in which
+// that happens, and how many of skip are left to pass in it.
+func walkBlocks(ctx context.Context, q querier, query string, v filterValue, skip int64) (begin, left int64, err error) {
+	rows, err := q.QueryContext(ctx, query, v.filter, v.value, blockSize)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&begin, &n); err != nil {
+			return 0, 0, err
+		}
+		if skip < n {
+			return begin, skip, nil
+		}
+		skip -= n
+	}
+	return 0, 0, errors.Join(rows.Err(), fmt.Errorf("the counts of %s %q changed within a transaction", v.filter, v.value))
+}
+
 // pageOfSeveral walks the entries of the rarest value and keeps those that have the others too.
-func pageOfSeveral(ctx context.Context, tx *sql.Tx, wanted []filterValue, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
+func pageOfSeveral(ctx context.Context, q querier, wanted []filterValue, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
 	rarest, fewest := 0, int64(-1)
 	for i, v := range wanted {
 		var n int64
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.filter, v.value).Scan(&n); err != nil {
+		if err := q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.filter, v.value).Scan(&n); err != nil {
 			return nil, 0, err
 		}
 		if fewest < 0 || n < fewest {
@@ -202,19 +249,27 @@ func pageOfSeveral(ctx context.Context, tx *sql.Tx, wanted []filterValue, f stor
 		where, args = append(where, `r.created <= ?`), append(args, f.CreatedTo.UnixMicro())
 	}
 	clause := from + ` WHERE ` + strings.Join(where, ` AND `)
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) `+clause, args...).Scan(&total); err != nil {
+	if err := q.QueryRowContext(ctx, `SELECT count(*) `+clause, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	ids, err = scanIDs(tx.QueryContext(ctx, `SELECT a.id `+clause+` ORDER BY a.id DESC LIMIT ? OFFSET ?`, append(args, limit, skip)...))
+	ids, err = scanIDs(q.QueryContext(ctx, `SELECT a.id `+clause+` ORDER BY a.id DESC LIMIT ? OFFSET ?`, append(args, limit, skip)...))
 	return ids, total, err
 }
 
 // Counts implements store.Store.
-func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
+func (s *Store) Counts(ctx context.Context) (c store.Counts, err error) {
+	err = s.read.snapshot(ctx, func(q querier) error {
+		c, err = counts(ctx, q)
+		return err
+	})
+	return c, err
+}
+
+func counts(ctx context.Context, q querier) (store.Counts, error) {
 	c := store.Counts{ByState: map[request.State]int64{
 		request.StateInProgress: 0, request.StateComplete: 0, request.StateFailed: 0, request.StateStale: 0,
 	}}
-	rows, err := s.read.QueryContext(ctx, `SELECT filter, value, sum(n) FROM list_block WHERE filter IN (?, ?) GROUP BY filter, value`, filterAll, filterState)
+	rows, err := q.QueryContext(ctx, `SELECT filter, value, sum(n) FROM list_block WHERE filter IN (?, ?) GROUP BY filter, value`, filterAll, filterState)
 	if err != nil {
 		return c, err
 	}
@@ -235,7 +290,7 @@ func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 		return c, err
 	}
 	var micros int64
-	err = s.read.QueryRowContext(ctx, `SELECT n, duration FROM completed`).Scan(&c.Completed, &micros)
+	err = q.QueryRowContext(ctx, `SELECT n, duration FROM completed`).Scan(&c.Completed, &micros)
 	c.CompletedSeconds = float64(micros) / 1e6
 	return c, err
 }

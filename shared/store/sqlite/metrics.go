@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 )
 
 // recordMetric stores the life of a request that reached its final state with this entry.
-func recordMetric(ctx context.Context, tx *sql.Tx, req request.Request, entry request.StateChange) error {
+func recordMetric(ctx context.Context, tx *transaction, req request.Request, entry request.StateChange) error {
 	if entry.State != request.StateComplete && entry.State != request.StateFailed {
 		return nil
 	}
@@ -21,7 +20,7 @@ func recordMetric(ctx context.Context, tx *sql.Tx, req request.Request, entry re
 }
 
 // measure derives a request's metric from its history.
-func measure(ctx context.Context, tx *sql.Tx, id int64) error {
+func measure(ctx context.Context, tx *transaction, id int64) error {
 	list, err := history(ctx, tx, id)
 	if err != nil {
 		return err
@@ -45,7 +44,7 @@ func measure(ctx context.Context, tx *sql.Tx, id int64) error {
 }
 
 // countCompleted adds a request's metric to the sum of the complete ones, or takes it out (sign -1).
-func countCompleted(ctx context.Context, tx *sql.Tx, id int64, sign int) error {
+func countCompleted(ctx context.Context, tx *transaction, id int64, sign int) error {
 	_, err := tx.ExecContext(ctx, `UPDATE completed SET n = n + ?1, duration = completed.duration + ?1 * m.duration
 		FROM (SELECT duration FROM metric WHERE id = ?2 AND state = 'complete') m`, sign, id)
 	return err
@@ -54,7 +53,7 @@ func countCompleted(ctx context.Context, tx *sql.Tx, id int64, sign int) error {
 // SetTimes sets when a request was created (nil: leave it; zero: unknown) and the times of its history,
 // oldest first, as far as they are given. It is for imports from another service, and for tests.
 func (s *Store) SetTimes(ctx context.Context, id int64, created *time.Time, states []time.Time) error {
-	_, err := s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+	_, err := s.modify(ctx, id, func(tx *transaction, req *request.Request) (*request.StateChange, error) {
 		if created != nil {
 			req.Created = micro(*created)
 		}
@@ -102,11 +101,22 @@ func (s *Store) Metrics(ctx context.Context, f store.MetricsFilter, p store.Page
 	if err != nil {
 		return list, err
 	}
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM metric m`+where, args...).Scan(&list.Total); err != nil {
+	err = s.read.snapshot(ctx, func(q querier) error {
+		list, err = metricsPage(ctx, q, where, args, p.PerPage, skip)
+		return err
+	})
+	if err == nil && len(list.Metrics) == 0 && p.Number > 1 {
+		err = store.ErrPageOutOfRange
+	}
+	return list, err
+}
+
+func metricsPage(ctx context.Context, q querier, where string, args []any, limit int, skip int64) (list store.MetricsList, err error) {
+	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM metric m`+where, args...).Scan(&list.Total); err != nil {
 		return list, err
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT id, state, reason, finished, duration, queued FROM metric m`+where+` ORDER BY id DESC LIMIT ? OFFSET ?`,
-		append(args, p.PerPage, skip)...)
+	rows, err := q.QueryContext(ctx, `SELECT id, state, reason, finished, duration, queued FROM metric m`+where+` ORDER BY id DESC LIMIT ? OFFSET ?`,
+		append(args, limit, skip)...)
 	if err != nil {
 		return list, err
 	}
@@ -120,20 +130,22 @@ func (s *Store) Metrics(ctx context.Context, f store.MetricsFilter, p store.Page
 		m.Finished, m.Duration, m.TimeInQueue = fromMicros(finished), time.Duration(duration)*time.Microsecond, time.Duration(queued)*time.Microsecond
 		list.Metrics = append(list.Metrics, m)
 	}
-	if err := rows.Err(); err != nil {
-		return list, err
-	}
-	if len(list.Metrics) == 0 && p.Number > 1 {
-		return list, store.ErrPageOutOfRange
-	}
-	return list, nil
+	return list, rows.Err()
 }
 
 // MetricsSummary implements store.Store.
-func (s *Store) MetricsSummary(ctx context.Context, f store.MetricsFilter) (store.MetricsSummary, error) {
+func (s *Store) MetricsSummary(ctx context.Context, f store.MetricsFilter) (sum store.MetricsSummary, err error) {
+	err = s.read.view(ctx, func(q querier) error {
+		sum, err = summarize(ctx, q, f)
+		return err
+	})
+	return sum, err
+}
+
+func summarize(ctx context.Context, q querier, f store.MetricsFilter) (store.MetricsSummary, error) {
 	where, args := metricsWhere(f)
 	var sum store.MetricsSummary
-	rows, err := s.read.QueryContext(ctx, `SELECT m.state, m.duration, m.queued,
+	rows, err := q.QueryContext(ctx, `SELECT m.state, m.duration, m.queued,
 		EXISTS (SELECT 1 FROM list_index b WHERE b.filter = 'error_origin' AND b.value = 'client' AND b.id = m.id),
 		EXISTS (SELECT 1 FROM list_index b WHERE b.filter = 'error_origin' AND b.value = 'server' AND b.id = m.id)
 		FROM metric m`+where, args...)
@@ -144,11 +156,11 @@ func (s *Store) MetricsSummary(ctx context.Context, f store.MetricsFilter) (stor
 	var durations, queued []time.Duration
 	for rows.Next() {
 		var state request.State
-		var d, q, client, server int64
-		if err := rows.Scan(&state, &d, &q, &client, &server); err != nil {
+		var d, wait, client, server int64
+		if err := rows.Scan(&state, &d, &wait, &client, &server); err != nil {
 			return sum, err
 		}
-		durations, queued = append(durations, time.Duration(d)*time.Microsecond), append(queued, time.Duration(q)*time.Microsecond)
+		durations, queued = append(durations, time.Duration(d)*time.Microsecond), append(queued, time.Duration(wait)*time.Microsecond)
 		sum.Total++
 		sum.ClientErrors += client
 		sum.ServerErrors += server

@@ -24,14 +24,17 @@ import (
 
 const (
 	busyTimeout = 20 * time.Second
-	readers     = 4
+	// readerCount is how many connections read side by side.
+	readerCount = 4
 )
 
 // Store is the database. Make it with Open.
 type Store struct {
-	write *sql.DB // one connection: SQLite has one writer anyway
-	read  *sql.DB
+	write *conn // SQLite has one writer anyway
+	read  readers
 	clock func() time.Time
+
+	listed listed
 }
 
 var _ store.Store = (*Store)(nil)
@@ -52,53 +55,44 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 	file := (&url.URL{Scheme: "file", Opaque: url.PathEscape(path)}).String()
 	// No journal_mode here: it is kept in the file, and a file that is refused must not be changed.
 	dsn := fmt.Sprintf("%s?_pragma=busy_timeout(%d)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)", file, busyTimeout.Milliseconds())
-	var err error
-	if s.write, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+	db, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
+	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
-	s.write.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.write, path); err != nil {
-		s.write.Close()
-		return nil, err
+	s.write = newConn(db)
+	if err := migrate(ctx, db, path); err != nil {
+		return nil, errors.Join(err, s.write.close())
 	}
-	if s.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
-		s.write.Close()
-		return nil, fmt.Errorf("opening %s: %w", path, err)
+	s.read.free = make(chan *conn, readerCount)
+	for range readerCount {
+		db, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), s.Close())
+		}
+		c := newConn(db)
+		s.read.all = append(s.read.all, c)
+		s.read.free <- c
 	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
 	return s, nil
 }
 
 // DB is the writing connection, for the queues in the same file.
-func (s *Store) DB() *sql.DB { return s.write }
+func (s *Store) DB() *sql.DB { return s.write.db }
 
 // Close implements store.Store.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+func (s *Store) Close() error { return errors.Join(s.read.close(), s.write.close()) }
 
 // Ping implements store.Store.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return s.read.QueryRowContext(ctx, `SELECT 1 FROM sqlite_schema LIMIT 1`).Scan(&one)
+	return s.read.view(ctx, func(q querier) error {
+		var one int
+		return q.QueryRowContext(ctx, `SELECT 1 FROM sqlite_schema LIMIT 1`).Scan(&one)
+	})
 }
 
 // change runs f in a writing transaction.
-func (s *Store) change(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// querier is what *sql.DB and *sql.Tx have in common.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+func (s *Store) change(ctx context.Context, f func(tx *transaction) error) error {
+	return s.write.transaction(ctx, nil, f)
 }
 
 func micros(t time.Time) any {
@@ -123,17 +117,19 @@ func load(ctx context.Context, q querier, id int64) (request.Request, error) {
 	var body string
 	err := q.QueryRowContext(ctx, `SELECT body FROM request WHERE id = ?`, id).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return request.Request{}, fmt.Errorf("request %d: %w", id, store.ErrNotFound)
+		return request.Request{}, notFound(id)
 	}
 	if err != nil {
 		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
 	}
-	return decode(id, body)
+	return decode(id, []byte(body))
 }
 
-func decode(id int64, body string) (request.Request, error) {
+func notFound(id int64) error { return fmt.Errorf("request %d: %w", id, store.ErrNotFound) }
+
+func decode(id int64, body []byte) (request.Request, error) {
 	var req request.Request
-	if err := json.Unmarshal([]byte(body), &req); err != nil {
+	if err := json.Unmarshal(body, &req); err != nil {
 		return req, fmt.Errorf("request %d is damaged: %w", id, err)
 	}
 	return req, nil
@@ -159,65 +155,102 @@ func history(ctx context.Context, q querier, id int64) ([]request.StateChange, e
 }
 
 // Get implements store.Store.
-func (s *Store) Get(ctx context.Context, id int64) (request.Request, error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // state and history of one moment
-	if err != nil {
-		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
-	}
-	defer tx.Rollback()
-	return get(ctx, tx, id)
-}
-
-func get(ctx context.Context, q querier, id int64) (request.Request, error) {
-	req, err := load(ctx, q, id)
-	if err != nil {
-		return req, err
-	}
-	req.History, err = history(ctx, q, id)
+func (s *Store) Get(ctx context.Context, id int64) (req request.Request, err error) {
+	err = s.read.view(ctx, func(q querier) error {
+		req, err = get(ctx, q, id)
+		return err
+	})
 	return req, err
 }
 
-// Latest implements store.Store.
-func (s *Store) Latest(ctx context.Context, repoName, ref string) (request.Request, error) {
-	var id int64
-	err := s.read.QueryRowContext(ctx, `SELECT id FROM request WHERE repo_name = ? AND ref = ? ORDER BY id DESC LIMIT 1`, repoName, ref).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return request.Request{}, fmt.Errorf("repository %s at %s: %w", repoName, ref, store.ErrNotFound)
-	}
+// get reads a request and its history in one statement, which sees one moment of both.
+func get(ctx context.Context, q querier, id int64) (request.Request, error) {
+	rows, err := q.QueryContext(ctx, `SELECT body, h.state, h.reason, at FROM request LEFT JOIN history h ON request_id = id
+		WHERE id = ? ORDER BY seq DESC`, id)
 	if err != nil {
-		return request.Request{}, err
+		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
 	}
-	return s.Get(ctx, id)
+	defer rows.Close()
+	var req request.Request
+	for rows.Next() {
+		var body sql.RawBytes
+		var state, reason sql.NullString
+		var at sql.NullInt64
+		if err := rows.Scan(&body, &state, &reason, &at); err != nil {
+			return req, fmt.Errorf("reading request %d: %w", id, err)
+		}
+		if req.ID == 0 {
+			if req, err = decode(id, body); err != nil {
+				return req, err
+			}
+		}
+		if at.Valid {
+			req.History = append(req.History, request.StateChange{State: request.State(state.String), Reason: reason.String, At: fromMicros(at.Int64)})
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return req, fmt.Errorf("reading request %d: %w", id, err)
+	}
+	if req.ID == 0 {
+		return req, notFound(id)
+	}
+	return req, nil
+}
+
+// Latest implements store.Store.
+func (s *Store) Latest(ctx context.Context, repoName, ref string) (req request.Request, err error) {
+	err = s.read.snapshot(ctx, func(q querier) error {
+		var id int64
+		err := q.QueryRowContext(ctx, `SELECT id FROM request WHERE repo_name = ? AND ref = ? ORDER BY id DESC LIMIT 1`, repoName, ref).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("repository %s at %s: %w", repoName, ref, store.ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		req, err = get(ctx, q, id)
+		return err
+	})
+	return req, err
 }
 
 // Unfinished implements store.Store.
 func (s *Store) Unfinished(ctx context.Context, after int64, limit int) ([]request.Request, error) {
-	ids, err := scanIDs(s.read.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id > ? ORDER BY id LIMIT ?`,
-		filterState, string(request.StateInProgress), after, limit))
-	if err != nil {
-		return nil, err
-	}
-	list := make([]request.Request, 0, len(ids))
-	for _, id := range ids {
-		req, err := s.Get(ctx, id)
+	var list []request.Request
+	err := s.read.snapshot(ctx, func(q querier) error {
+		ids, err := scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id > ? ORDER BY id LIMIT ?`,
+			filterState, string(request.StateInProgress), after, limit))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list = append(list, req)
-	}
-	return list, nil
+		for _, id := range ids {
+			req, err := get(ctx, q, id)
+			if err != nil {
+				return err
+			}
+			list = append(list, req)
+		}
+		return nil
+	})
+	return list, err
 }
 
 // Expired implements store.Store.
-func (s *Store) Expired(ctx context.Context, state request.State, before time.Time, after int64, limit int) ([]int64, error) {
-	return scanIDs(s.read.QueryContext(ctx, `SELECT id FROM request WHERE state = ? AND updated < ? AND id > ? ORDER BY id LIMIT ?`,
-		string(state), before.UnixMicro(), after, limit))
+func (s *Store) Expired(ctx context.Context, state request.State, before time.Time, after int64, limit int) (ids []int64, err error) {
+	err = s.read.view(ctx, func(q querier) error {
+		ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM request WHERE state = ? AND updated < ? AND id > ? ORDER BY id LIMIT ?`,
+			string(state), before.UnixMicro(), after, limit))
+		return err
+	})
+	return ids, err
 }
 
 // Referenced implements store.Store.
 func (s *Store) Referenced(ctx context.Context, key string) (bool, error) {
 	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM reference WHERE key = ?)`, key).Scan(&n)
+	err := s.read.view(ctx, func(q querier) error {
+		return q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM reference WHERE key = ?)`, key).Scan(&n)
+	})
 	return n != 0, err
 }
 

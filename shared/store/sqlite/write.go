@@ -16,7 +16,7 @@ import (
 
 // Create implements store.Store.
 func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, err error) {
-	err = s.change(ctx, func(tx *sql.Tx) error {
+	err = s.change(ctx, func(tx *transaction) error {
 		if n.Token != "" {
 			var id int64
 			err := tx.QueryRowContext(ctx, `SELECT id FROM request WHERE token = ?`, n.Token).Scan(&id)
@@ -87,7 +87,7 @@ func encode(req request.Request) (string, error) {
 	return string(raw), nil
 }
 
-func appendHistory(ctx context.Context, tx *sql.Tx, id int64, c request.StateChange) error {
+func appendHistory(ctx context.Context, tx *transaction, id int64, c request.StateChange) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO history (request_id, seq, state, reason, at)
 		SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3, ?4 FROM history WHERE request_id = ?1`, id, string(c.State), c.Reason, c.At.UnixMicro())
 	return err
@@ -95,9 +95,9 @@ func appendHistory(ctx context.Context, tx *sql.Tx, id int64, c request.StateCha
 
 // modify reads a request, lets f change it, and writes everything that follows from the change. The
 // result has its history.
-func (s *Store) modify(ctx context.Context, id int64, f func(tx *sql.Tx, req *request.Request) (*request.StateChange, error)) (request.Request, error) {
+func (s *Store) modify(ctx context.Context, id int64, f func(tx *transaction, req *request.Request) (*request.StateChange, error)) (request.Request, error) {
 	var out request.Request
-	err := s.change(ctx, func(tx *sql.Tx) error {
+	err := s.change(ctx, func(tx *transaction) error {
 		old, err := load(ctx, tx, id)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s *Store) modify(ctx context.Context, id int64, f func(tx *sql.Tx, req *re
 	return out, err
 }
 
-func write(ctx context.Context, tx *sql.Tx, old, req request.Request) error {
+func write(ctx context.Context, tx *transaction, old, req request.Request) error {
 	body, err := encode(req)
 	if err != nil {
 		return err
@@ -165,12 +165,12 @@ func write(ctx context.Context, tx *sql.Tx, old, req request.Request) error {
 
 // Update implements store.Store.
 func (s *Store) Update(ctx context.Context, id int64, u store.Update) (request.Request, error) {
-	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+	return s.modify(ctx, id, func(tx *transaction, req *request.Request) (*request.StateChange, error) {
 		return s.apply(ctx, tx, req, u)
 	})
 }
 
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, req *request.Request, u store.Update) (*request.StateChange, error) {
+func (s *Store) apply(ctx context.Context, tx *transaction, req *request.Request, u store.Update) (*request.StateChange, error) {
 	once := false
 	if u.Once != "" {
 		res, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO once (request_id, name) VALUES (?, ?)`, req.ID, u.Once)
@@ -188,7 +188,7 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, req *request.Request, u s
 
 // FinishStep implements store.Store.
 func (s *Store) FinishStep(ctx context.Context, id int64, step string, u store.Update) (request.Request, error) {
-	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+	return s.modify(ctx, id, func(tx *transaction, req *request.Request) (*request.StateChange, error) {
 		if done, err := store.Finish(req, step); err != nil || done {
 			return nil, err
 		}
@@ -198,7 +198,7 @@ func (s *Store) FinishStep(ctx context.Context, id int64, step string, u store.U
 
 // ReopenSteps implements store.Store.
 func (s *Store) ReopenSteps(ctx context.Context, id int64, steps ...string) (request.Request, error) {
-	return s.modify(ctx, id, func(tx *sql.Tx, req *request.Request) (*request.StateChange, error) {
+	return s.modify(ctx, id, func(tx *transaction, req *request.Request) (*request.StateChange, error) {
 		return nil, store.Reopen(req, steps)
 	})
 }
@@ -231,7 +231,7 @@ func (s *Store) Progress(ctx context.Context, id int64, step string, p request.P
 }
 
 func (s *Store) changeStep(ctx context.Context, id int64, step string, f func(*request.Request, *request.Step)) error {
-	_, err := s.modify(ctx, id, func(_ *sql.Tx, req *request.Request) (*request.StateChange, error) {
+	_, err := s.modify(ctx, id, func(_ *transaction, req *request.Request) (*request.StateChange, error) {
 		st, err := store.CheckStep(req, step)
 		if err != nil {
 			return nil, err
@@ -245,7 +245,7 @@ func (s *Store) changeStep(ctx context.Context, id int64, step string, f func(*r
 
 // AddConfigFiles implements store.Store.
 func (s *Store) AddConfigFiles(ctx context.Context, id int64, files []request.ConfigFile) error {
-	return s.change(ctx, func(tx *sql.Tx) error {
+	return s.change(ctx, func(tx *transaction) error {
 		if _, err := load(ctx, tx, id); err != nil {
 			return err
 		}
@@ -261,11 +261,19 @@ func (s *Store) AddConfigFiles(ctx context.Context, id int64, files []request.Co
 }
 
 // ConfigFiles implements store.Store.
-func (s *Store) ConfigFiles(ctx context.Context, id int64) ([]request.ConfigFile, error) {
-	if _, err := load(ctx, s.read, id); err != nil {
+func (s *Store) ConfigFiles(ctx context.Context, id int64) (files []request.ConfigFile, err error) {
+	err = s.read.snapshot(ctx, func(q querier) error {
+		files, err = configFiles(ctx, q, id)
+		return err
+	})
+	return files, err
+}
+
+func configFiles(ctx context.Context, q querier, id int64) ([]request.ConfigFile, error) {
+	if _, err := load(ctx, q, id); err != nil {
 		return nil, err
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT path, key FROM config_file WHERE request_id = ? ORDER BY path, seq`, id)
+	rows, err := q.QueryContext(ctx, `SELECT path, key FROM config_file WHERE request_id = ? ORDER BY path, seq`, id)
 	if err != nil {
 		return nil, err
 	}
