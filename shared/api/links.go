@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // base is what every link begins with.
@@ -63,7 +64,7 @@ func forwarded(r *http.Request, header string) string {
 func isHost(v string) bool {
 	const also = ".-_:[]"
 	odd := func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(also, r))
+		return r > 'z' || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(also, r)
 	}
 	u, err := url.Parse("http://" + v)
 	return err == nil && u.Host == v && u.Hostname() != "" && !strings.ContainsFunc(v, odd)

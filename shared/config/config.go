@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -42,10 +43,21 @@ type Config struct {
 	LogsEnabled         bool
 	UserRepresentatives []string
 	WorkerUsernames     []string
-	// LoginDisabled is settled: "auto" was decided from Listen and IdentityHeader.
+	// LoginDisabled is settled: "auto" was decided from Listen and KnowsUsers.
 	LoginDisabled  bool
 	TrustUser      bool
 	IdentityHeader string
+	// TrustedProxies may set IdentityHeader and X-Forwarded-*; nil: everybody may.
+	TrustedProxies  []netip.Prefix
+	TLSCert         string // file, PEM
+	TLSKey          string // file, PEM
+	TLSClientCA     string // file, PEM
+	KerberosKeytab  string // file
+	KerberosService string
+	KerberosRealms  []string
+	KerberosMaxSkew time.Duration
+	// GatewayClaim is the claim of a JWT that names the user.
+	GatewayClaim   string
 	PublicURL      string
 	TrustForwarded bool
 	Download       string
@@ -99,6 +111,11 @@ func (c *Config) manager(name, key, value string) {
 		c.Managers[name] = map[string]string{}
 	}
 	c.Managers[name][key] = value
+}
+
+// KnowsUsers reports whether the embedded service has a way to tell who calls.
+func (c *Config) KnowsUsers() bool {
+	return c.IdentityHeader != "" || c.KerberosKeytab != "" || c.TLSClientCA != ""
 }
 
 // Mirror sends every URL that begins with Prefix to Target instead. Of several that fit the longest

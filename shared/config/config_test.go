@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -30,6 +31,8 @@ func TestDefaults(t *testing.T) {
 		MaxPerPage:             100,
 		LogsEnabled:            true,
 		LoginDisabled:          true,
+		KerberosMaxSkew:        5 * time.Minute,
+		GatewayClaim:           "sub",
 		Download:               "auto",
 		Lifetime:               24 * time.Hour,
 		LifetimeFailed:         7 * 24 * time.Hour,
@@ -95,6 +98,12 @@ func TestValues(t *testing.T) {
 		{"login needed on a public address", "CACHITO_LISTEN", "0.0.0.0:80", func(c config.Config) any { return c.LoginDisabled }, false},
 		{"login needed on every address", "CACHITO_LISTEN", ":80", func(c config.Config) any { return c.LoginDisabled }, false},
 		{"login needed when a header names the user", "CACHITO_IDENTITY_HEADER", "X-Remote-User", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"login needed with a keytab", "CACHITO_KERBEROS_KEYTAB", "/etc/krb5.keytab", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"login needed with client certificates", "CACHITO_TLS_CLIENT_CA", "ca.pem", func(c config.Config) any { return c.LoginDisabled }, false},
+		{"proxies", "CACHITO_TRUSTED_PROXIES", "192.0.2.7, 10.1.2.3/8,2001:db8::/32,::ffff:192.0.2.8", func(c config.Config) any { return fmt.Sprint(c.TrustedProxies) }, "[192.0.2.7/32 10.0.0.0/8 2001:db8::/32 192.0.2.8/32]"},
+		{"skew", "CACHITO_KERBEROS_MAX_SKEW", "90s", func(c config.Config) any { return c.KerberosMaxSkew }, 90 * time.Second},
+		{"realms", "CACHITO_KERBEROS_REALMS", "EXAMPLE.COM,PARTNER.TEST", func(c config.Config) any { return c.KerberosRealms }, []string{"EXAMPLE.COM", "PARTNER.TEST"}},
+		{"subjects in a JSON list", "CACHITO_WORKER_USERNAMES", `["CN=a,OU=b", "c@R"]`, func(c config.Config) any { return c.WorkerUsernames }, []string{"CN=a,OU=b", "c@R"}},
 		{"no login on localhost", "CACHITO_LISTEN", "localhost:0", func(c config.Config) any { return c.LoginDisabled }, true},
 	}
 	for _, tt := range tests {
@@ -134,6 +143,10 @@ func TestRefused(t *testing.T) {
 		{"CACHITO_DOWNLOAD", "fast", `CACHITO_DOWNLOAD: want one of auto, redirect, stream, got "fast"`},
 		{"CACHITO_MIRRORS", "https://github.com/", `CACHITO_MIRRORS: want prefix=target pairs joined by commas, or a JSON object {"prefix": "target"}, got "https://github.com/"`},
 		{"CACHITO_IDENTITY_HEADER", "X User", `CACHITO_IDENTITY_HEADER: want a header name such as X-Remote-User, got "X User"`},
+		{"CACHITO_TRUSTED_PROXIES", "proxy.example.com", `CACHITO_TRUSTED_PROXIES: want addresses and networks such as 192.0.2.7 or 10.0.0.0/8, got "proxy.example.com"`},
+		{"CACHITO_TRUSTED_PROXIES", "10.0.0.0/33", `CACHITO_TRUSTED_PROXIES: want addresses and networks such as 192.0.2.7 or 10.0.0.0/8, got "10.0.0.0/33"`},
+		{"CACHITO_KERBEROS_MAX_SKEW", "0", `CACHITO_KERBEROS_MAX_SKEW: want a time from 1s to 1h, got "0"`},
+		{"CACHITO_KERBEROS_MAX_SKEW", "24h", `CACHITO_KERBEROS_MAX_SKEW: want a time from 1s to 1h, got "24h"`},
 		{"HTTPS_PROXY", "ftp://user:secret@proxy", `HTTPS_PROXY: want an http, https or socks5 URL, got "(hidden)"`},
 		{"CACHITO_LOG_LEVEL", "INFO", `CACHITO_LOG_LEVEL: want one of debug, info, warn, error, got "INFO"`},
 		{"LOGIN_DISABLED", "maybe", `LOGIN_DISABLED: want true or false, got "maybe"`},

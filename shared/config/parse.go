@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"sort"
 	"strconv"
@@ -178,6 +179,37 @@ func duration(dst *time.Duration, v string) error {
 		return errors.New("a time above zero such as 90s or 30m")
 	}
 	*dst = d
+	return nil
+}
+
+// skew is a duration that clocks can be off by without something being very wrong.
+func skew(dst *time.Duration, v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Second || d > time.Hour {
+		return errors.New("a time from 1s to 1h")
+	}
+	*dst = d
+	return nil
+}
+
+// networks reads addresses and networks.
+func networks(dst *[]netip.Prefix, v string) error {
+	refused := errors.New("addresses and networks such as 192.0.2.7 or 10.0.0.0/8")
+	var items []string
+	if err := list(&items, v); err != nil {
+		return refused
+	}
+	*dst = nil
+	for _, item := range items {
+		p, err := netip.ParsePrefix(item)
+		if ip, ipErr := netip.ParseAddr(item); ipErr == nil && ip.Zone() == "" {
+			p, err = ip.Unmap().Prefix(ip.Unmap().BitLen())
+		}
+		if err != nil {
+			return refused
+		}
+		*dst = append(*dst, p.Masked())
+	}
 	return nil
 }
 

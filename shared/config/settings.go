@@ -137,7 +137,7 @@ var settings = []setting{
 	},
 	{
 		"CACHITO_USER_REPRESENTATIVES", groupAPI, "[]",
-		"Users that may send requests in another user's name.",
+		"Users that may send requests in another user's name, in the form that their identity has (docs/identity.md). The subject of a certificate has commas: write a JSON array.",
 		func(c *Config, v string) error { return list(&c.UserRepresentatives, v) },
 	},
 	{
@@ -151,11 +151,56 @@ var settings = []setting{
 		func(c *Config, v string) error { return headerName(&c.IdentityHeader, v) },
 	},
 	{
+		"CACHITO_TRUSTED_PROXIES", groupAPI, "",
+		"Addresses and networks (`192.0.2.7,10.0.0.0/8`) from which the identity header and X-Forwarded-* count. Empty: they count from everybody who can reach the service.",
+		func(c *Config, v string) error { return networks(&c.TrustedProxies, v) },
+	},
+	{
+		"CACHITO_TLS_CERT", groupAPI, "",
+		"PEM file with the service's certificate and those between it and its root. With CACHITO_TLS_KEY the service speaks https, otherwise http.",
+		func(c *Config, v string) error { return text(&c.TLSCert, v) },
+	},
+	{
+		"CACHITO_TLS_KEY", groupAPI, "",
+		"PEM file with the key of CACHITO_TLS_CERT.",
+		func(c *Config, v string) error { return text(&c.TLSKey, v) },
+	},
+	{
+		"CACHITO_TLS_CLIENT_CA", groupAPI, "",
+		"PEM file with the roots of client certificates: the subject of one that they vouch for is its owner's identity. Needs CACHITO_TLS_CERT.",
+		func(c *Config, v string) error { return text(&c.TLSClientCA, v) },
+	},
+	{
+		"CACHITO_KERBEROS_KEYTAB", groupAPI, "",
+		"Keytab file of the service. With it callers may log in with Kerberos tickets (`Authorization: Negotiate`), and are asked to.",
+		func(c *Config, v string) error { return text(&c.KerberosKeytab, v) },
+	},
+	{
+		"CACHITO_KERBEROS_SERVICE", groupAPI, "",
+		"Principal that tickets must be for, such as `HTTP/cachito.example.com@EXAMPLE.COM`. Empty: each one of the keytab that begins with `HTTP/`.",
+		func(c *Config, v string) error { return text(&c.KerberosService, v) },
+	},
+	{
+		"CACHITO_KERBEROS_REALMS", groupAPI, "",
+		"Realms whose users are let in. Empty: every realm that the service's own KDC trusts.",
+		func(c *Config, v string) error { return list(&c.KerberosRealms, v) },
+	},
+	{
+		"CACHITO_KERBEROS_MAX_SKEW", groupAPI, "5m",
+		"How far the clocks of clients and KDC may be off, 1s to 1h.",
+		func(c *Config, v string) error { return skew(&c.KerberosMaxSkew, v) },
+	},
+	{
+		"CACHITO_GATEWAY_CLAIM", groupAPI, "sub",
+		"Behind API Gateway with a JWT authorizer: the claim that names the user.",
+		func(c *Config, v string) error { return text(&c.GatewayClaim, v) },
+	},
+	{
 		"LOGIN_DISABLED", groupAPI, "auto",
-		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header is set, else false (upstream's default).",
+		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header, keytab or client CA is set, else false (upstream's default).",
 		func(c *Config, v string) error {
 			if v == "auto" {
-				c.LoginDisabled = c.IdentityHeader == "" && isLoopback(c.Listen)
+				c.LoginDisabled = isLoopback(c.Listen) && !c.KnowsUsers()
 				return nil
 			}
 			return boolean(&c.LoginDisabled, v)
