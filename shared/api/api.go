@@ -106,6 +106,7 @@ type server struct {
 	orders      request.Rules
 	routes      []route
 	httpMetrics *httpMetrics
+	texts       texts
 	description description
 	pages       *web.Pages
 	origins     *http.CrossOriginProtection

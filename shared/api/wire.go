@@ -71,29 +71,30 @@ func (c *call) verbose(ctx context.Context, req request.Request) object {
 	out["state_history"] = listOf(req.History, func(h request.StateChange) any {
 		return object{"state": h.State, "state_reason": h.Reason, "updated": timestamp(h.At)}
 	})
+	out["packages"], out["dependencies"] = []string{}, []string{}
+	if req.State != request.StateComplete {
+		return out
+	}
 	read := sync.OnceValues(func() (packages.Data, error) {
-		if req.State != request.StateComplete {
-			return packages.Data{}, nil
-		}
-		data, err := c.packagesOf(ctx, req)
+		data, err := c.packagesData(ctx, req)
 		for _, p := range data.Packages {
 			withReplaces(p.Dependencies)
 		}
 		return data, err
 	})
-	out["packages"] = streamed(func(w io.Writer) error {
-		data, err := read()
-		if err != nil {
-			return err
-		}
-		return listOf(data.Packages, itself)(w)
-	})
-	out["dependencies"] = streamed(func(w io.Writer) error {
-		data, err := read()
-		if err != nil {
-			return err
-		}
-		return listOf(packages.MergeDependencies(data.Packages), itself)(w)
+	part := func(name string, list func(data packages.Data) streamed) streamed {
+		return c.kept(name+" of "+req.PackagesKey, func(w io.Writer) (bool, error) {
+			data, err := read()
+			found := !errors.Is(err, blob.ErrNotFound) // else there are none yet, or none any more
+			if err != nil && found {
+				return false, err
+			}
+			return found, list(data)(w)
+		})
+	}
+	out["packages"] = part("packages", func(d packages.Data) streamed { return listOf(d.Packages, itself) })
+	out["dependencies"] = part("dependencies", func(d packages.Data) streamed {
+		return listOf(packages.MergeDependencies(d.Packages), itself)
 	})
 	return out
 }
@@ -103,15 +104,6 @@ func withReplaces(list []packages.Dependency) {
 	for i := range list {
 		list[i].HasReplaces = true
 	}
-}
-
-// packagesOf is the packages data where its absence (not there yet, or not any more) means none.
-func (c *call) packagesOf(ctx context.Context, req request.Request) (packages.Data, error) {
-	data, err := c.packagesData(ctx, req)
-	if errors.Is(err, blob.ErrNotFound) {
-		return packages.Data{}, nil
-	}
-	return data, err
 }
 
 // packagesData reads what the resolvers found. blob.ErrNotFound when there is nothing (any more).
