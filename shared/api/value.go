@@ -54,12 +54,13 @@ func appendTexts(b []byte, list []string) ([]byte, bool) {
 	if list == nil {
 		return append(b, "null"...), true
 	}
-	start, ok := len(b), true
+	start := len(b)
 	b = append(b, '[')
 	for i, s := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		var ok bool
 		if b, ok = appendText(b, s); !ok {
 			return b[:start], false
 		}
@@ -71,12 +72,13 @@ func appendTextMap(b []byte, m map[string]string) ([]byte, bool) {
 	if m == nil {
 		return append(b, "null"...), true
 	}
-	start, ok := len(b), true
+	start := len(b)
 	b = append(b, '{')
 	for i, name := range slices.Sorted(maps.Keys(m)) {
 		if i > 0 {
 			b = append(b, ',')
 		}
+		var ok bool
 		if b, ok = appendText(b, name); !ok {
 			return b[:start], false
 		}
