@@ -129,7 +129,9 @@ func TestVersion1(t *testing.T) {
   "requires": true,
   "dependencies": {
     "p": {
-      "version": "file:../deps/npm/github/kevva/is-positive/p-3.1.0-external-gitcommit-COMMIT.tgz"
+      "version": "3.1.0",
+      "resolved": "file:../deps/npm/github/kevva/is-positive/p-3.1.0-external-gitcommit-COMMIT.tgz",
+      "integrity": "PACKED(is-positive)"
     }
   }
 }`)},
@@ -186,7 +188,7 @@ func TestVersion1(t *testing.T) {
     }
   }
 }`)},
-		{"requires of an entry", v1(`"x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz","requires":{"fecha":"https://x.test/f.tgz","b":"^1"}},` + fecha) +
+		{"requires of an entry", v1(`"x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz","requires":{"fecha":"https://x.test/f.tgz","b":"^1"}},`+fecha) +
 			want("app/package-lock.json", `{
   "name": "a",
   "version": "1.0.0",
@@ -199,10 +201,12 @@ func TestVersion1(t *testing.T) {
       "requires": {
         "fecha": "",
         "b": "^1"
-      }
+      },
+      "integrity": "SRI(x-1.0.0.tgz)"
     },
     "fecha": {
-      "version": "file:../deps/npm/external-fecha/fecha-4.2.0-external-sha512-HEX(f.tgz).tgz",
+      "version": "4.2.0",
+      "resolved": "file:../deps/npm/external-fecha/fecha-4.2.0-external-sha512-HEX(f.tgz).tgz",
       "integrity": "SRI(f.tgz)"
     }
   }

@@ -34,6 +34,8 @@ type wanted struct {
 	// file and path below deps/, once it is there.
 	file resolver.File
 	path string
+	// sri is the integrity of the file as it came, where a rewritten lockfile may need it.
+	sri string
 	// dependency is the index of what it was first wanted for.
 	dependency int
 }

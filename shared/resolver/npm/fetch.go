@@ -2,6 +2,8 @@ package npm
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -34,7 +36,12 @@ func (r *run) fetch(ctx context.Context, p *project) error {
 		if err := r.place(&p.files[i], files[i]); err != nil {
 			return err
 		}
-		w := p.files[i]
+		w := &p.files[i]
+		if w.kind == javascript.FromGit || p.format == "1" && len(w.digests) == 0 {
+			if err := r.digest(ctx, w); err != nil {
+				return err
+			}
+		}
 		if d := &p.deps[w.dependency]; d.version == "" {
 			d.version = w.version
 		}
@@ -169,5 +176,20 @@ func (r *run) place(w *wanted, f resolver.File) error {
 			w.name, w.version, have.SHA256, f.SHA256)
 	}
 	r.placed[w.path] = f
+	return nil
+}
+
+// digest computes the integrity of a file.
+func (r *run) digest(ctx context.Context, w *wanted) error {
+	content, err := r.in.Fetcher.Open(ctx, w.file)
+	if err != nil {
+		return fmt.Errorf("opening the file of %s: %w", w.name, err)
+	}
+	defer content.Close()
+	h := integrity.New("sha512")
+	if _, err := io.Copy(h, content); err != nil {
+		return fmt.Errorf("reading the file of %s: %w", w.name, err)
+	}
+	w.sri = integrity.Digest{Algorithm: "sha512", Sum: string(h.Sum(nil))}.SRI()
 	return nil
 }

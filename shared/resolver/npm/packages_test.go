@@ -51,6 +51,7 @@ func TestPackages(t *testing.T) {
     "node_modules/p": {
       "version": "1.0.0",
       "resolved": "file:../deps/`+pTgz+`",
+      "integrity": "PACKED(p)",
       "license": "MIT"
     }
   }
@@ -60,12 +61,12 @@ func TestPackages(t *testing.T) {
 "node_modules/x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz"},
 "node_modules/alias":{"name":"isarray","version":"2.0.5","resolved":"R/isarray/-/isarray-2.0.5.tgz"},
 "node_modules/ms":{"version":"2.1.3","resolved":"R/ms/-/ms-2.1.3.tgz"},
-"node_modules/p":{"version":"1.0.0","resolved":"`+ssh+`"}},
+"node_modules/p":{"version":"1.0.0","resolved":"` + ssh + `"}},
 "dependencies":{"x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz","requires":{"p":"o/p"}},
 "alias":{"version":"npm:isarray@2.0.5","resolved":"R/isarray/-/isarray-2.0.5.tgz"},
 "ms":{"version":"R/ms/-/ms-2.1.3.tgz"},
 "only-here":{"version":"1.0.0","resolved":"R/only-here/-/only-here-1.0.0.tgz"},
-"p":{"version":"`+ssh+`","from":"p@o/p"}}}
+"p":{"version":"` + ssh + `","from":"p@o/p"}}}
 ` + want("packages", "npm a 1.0.0\n  npm isarray 2.0.5\n  npm ms 2.1.3\n  npm p "+ssh+"\n  npm x 1.0.0", "app/package-lock.json", `{
   "name": "a",
   "version": "1.0.0",
@@ -106,14 +107,17 @@ func TestPackages(t *testing.T) {
       "resolved": "file:../deps/npm/isarray/isarray-2.0.5.tgz"
     },
     "ms": {
-      "version": "file:../deps/npm/ms/ms-2.1.3.tgz"
+      "version": "2.1.3",
+      "resolved": "file:../deps/npm/ms/ms-2.1.3.tgz"
     },
     "only-here": {
       "version": "1.0.0",
       "resolved": "R/only-here/-/only-here-1.0.0.tgz"
     },
     "p": {
-      "version": "file:../deps/`+pTgz+`"
+      "version": "2.3.4",
+      "resolved": "file:../deps/`+pTgz+`",
+      "integrity": "PACKED(p)"
     }
   }
 }`)},
@@ -150,7 +154,8 @@ func TestPackages(t *testing.T) {
   "dependencies": {
     "x": {
       "version": "1.0.0",
-      "resolved": "file:../../../deps/npm/x/x-1.0.0.tgz"
+      "resolved": "file:../../../deps/npm/x/x-1.0.0.tgz",
+      "integrity": "SRI(x-1.0.0.tgz)"
     }
   }
 }`)},
@@ -159,7 +164,7 @@ func TestPackages(t *testing.T) {
 {"name":"a","version":"1.0.0", "dependencies":{"p":"o/p","x":"^1.0.0","alias":"npm:isarray@2.0.5"}}
 -- repo/package-lock.json --
 {"name":"a","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"a","version":"1.0.0","dependencies":{"p":"o/p","x":"^1.0.0","alias":"npm:isarray@2.0.5"}},
-"node_modules/p":{"version":"1.0.0","resolved":"`+ssh+`","dependencies":{"q":"https://x.test/q.tgz","f":"file:../f"},"peerDependencies":{"x":"git@h:x/x.git"},"bin":{"o/p":"o/p"}}}}
+"node_modules/p":{"version":"1.0.0","resolved":"` + ssh + `","dependencies":{"q":"https://x.test/q.tgz","f":"file:../f"},"peerDependencies":{"x":"git@h:x/x.git"},"bin":{"o/p":"o/p"}}}}
 ` + want("overlays", "package-lock.json\npackage.json", "app/package.json", `{
   "name": "a",
   "version": "1.0.0",
@@ -236,7 +241,7 @@ func TestPackages(t *testing.T) {
 -- repo/package-lock.json --
 {"name":"a","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"a","version":"1.0.0","dependencies":{"fecha":"https://x.test/f.tgz","x":"^1"}},
 "node_modules/fecha":{"version":"4.2.0","resolved":"https://x.test/f.tgz","integrity":"SRI(f.tgz)"},
-"node_modules/p":{"version":"1.0.0","resolved":"`+ssh+`"}}}
+"node_modules/p":{"version":"1.0.0","resolved":"` + ssh + `"}}}
 ` + want("app/package.json", `{
   "name": "a",
   "version": "1.0.0",

@@ -139,8 +139,7 @@ func (l *lockEditor) entry(key string, legacy bool) error {
 	l.next++
 	e := entryEditor{lockEditor: l, how: rule.how, legacy: legacy}
 	if rule.file != none {
-		e.reference = l.p.reference(rule.file)
-		e.git = l.p.files[rule.file].kind == javascript.FromGit
+		e.reference, e.file = l.p.reference(rule.file), &l.p.files[rule.file]
 	}
 	if !legacy && key == "" {
 		e.direct = l.overrides.direct
@@ -150,52 +149,81 @@ func (l *lockEditor) entry(key string, legacy bool) error {
 }
 
 // entryEditor rewrites one entry.
+//
+// A legacy entry that has a URL as its version gets the plain version, "resolved" and "integrity", as if it
+// came from the registry. With the file in "version" and nothing else, npm 11 takes the version from the
+// file's name and then finds lockfile and package.json out of step. For the same reason a lockfile of version
+// 1 gets an "integrity" where it has none.
 type entryEditor struct {
 	*lockEditor
-	how         rewriteForm
-	legacy, git bool
-	reference   string // empty: the entry names no file of the bundle
-	added       bool
-	direct      map[string]string
+	how    rewriteForm
+	legacy bool
+	// file is what the entry is rewritten to, by reference; nil: it stays.
+	file      *wanted
+	reference string
+	// What was written so far.
+	hasResolved, hasIntegrity bool
+	direct                    map[string]string
 }
 
 func (e *entryEditor) member(key string) error {
-	rewritten := e.reference != ""
 	switch {
 	case key == "dependencies" && e.legacy:
 		return e.lockEditor.legacy()
 	case key == "requires" && e.legacy, sections[key] && !e.legacy:
 		return e.specs(e.direct)
-	case key == "resolved" && rewritten:
-		if e.how == addResolved {
+	case e.file == nil:
+		return e.copy()
+	case key == "resolved":
+		if e.how != inResolved {
 			return e.drop() // `false`
 		}
-		if e.how == inResolved {
-			return e.replace(e.reference)
+		e.hasResolved = true
+		return e.replace(e.reference)
+	case key == "version" && e.how == inVersion:
+		if err := e.replace(e.file.version); err != nil {
+			return err
 		}
-	case key == "version" && rewritten:
-		if e.how == inVersion {
-			return e.replace(e.reference)
-		}
+		return e.addResolved()
+	case key == "version" && e.how == addResolved:
 		if err := e.copy(); err != nil {
 			return err
 		}
-		return e.last()
-	case key == "integrity" && rewritten && e.git:
-		return e.drop() // of an archive that npm would have made
-	case key == "from" && rewritten && e.how == inVersion:
+		return e.addResolved()
+	case key == "integrity":
+		if e.file.kind != javascript.FromGit && len(e.file.digests) == 0 {
+			return e.drop() // an empty one
+		}
+		e.hasIntegrity = true
+		if e.file.kind == javascript.FromGit {
+			return e.replace(e.file.sri) // instead of that of an archive of npm's making
+		}
+	case key == "from" && e.how == inVersion:
 		return e.drop()
 	}
 	return e.copy()
 }
 
-// last adds the file of an entry that names none.
-func (e *entryEditor) last() error {
-	if e.reference == "" || e.how != addResolved || e.added {
+func (e *entryEditor) addResolved() error {
+	if e.hasResolved {
 		return nil
 	}
-	e.added = true
+	e.hasResolved = true
 	return e.add("resolved", e.reference)
+}
+
+// last adds what the entry lacks.
+func (e *entryEditor) last() error {
+	if e.file == nil {
+		return nil
+	}
+	if err := e.addResolved(); err != nil {
+		return err
+	}
+	if !e.legacy || e.hasIntegrity || e.file.sri == "" {
+		return nil
+	}
+	return e.add("integrity", e.file.sri)
 }
 
 // specs edits an object of specifications: what leads to the network becomes empty, or what direct says.

@@ -109,7 +109,14 @@ func tarball(name, version string, extra []*tar.Header) []byte {
 	return b.Bytes()
 }
 
-// replacer knows SRI(file) and HEX(file): the SHA-512 of the tarball with that file name, or @name-version.
+// packedSRI is the integrity that javascript.PackGit's archives of these trees have; they are the same
+// whenever and wherever they are made.
+var packedSRI = []string{
+	"PACKED(is-positive)", "sha512-EGaMx5+d9ZcHf4HOQtd2MeeDbvzZCc9Alki/ASnrAUfECNS1YdfgDKBs3O96Aiv5mlme/3O/e/kdoViIHW+flA==",
+	"PACKED(p)", "sha512-/aAHX50BINvXRH+I4vW2n9aFi0eJCTCywXWd996R/EQrs0QEDEn+g8skcmyMphLsvW8sOKlKDVCFhm5tAazoXg==",
+}
+
+// replacer knows SRI(file) and HEX(file): the SHA-512 of the tarball with that file name.
 func (w *world) replacer() *strings.Replacer {
 	var pairs []string
 	for _, url := range slices.Sorted(maps.Keys(w.tarballs)) {
@@ -117,6 +124,7 @@ func (w *world) replacer() *strings.Replacer {
 		file := path.Base(url)
 		pairs = append(pairs, "SRI("+file+")", "sha512-"+base64.StdEncoding.EncodeToString(sum[:]), "HEX("+file+")", hex.EncodeToString(sum[:]))
 	}
+	pairs = append(pairs, packedSRI...)
 	return strings.NewReplacer(append(pairs, "COMMIT", commit, "R/", "https://"+npmHost+"/", "Y/", "https://"+yarnHost+"/")...)
 }
 

@@ -1,0 +1,346 @@
+package npm
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
+)
+
+// gitHost stands for the loopback git server in package.json; npm does not know it, so it uses git.
+const gitHost = "git.example"
+
+// live is the real registry, with a server for tarballs and one for git on loopback.
+type live struct {
+	tools   string // npm-<version>/ each
+	files   *httptest.Server
+	git     *gitrepotest.Server
+	commit  string
+	fetcher *resolvertest.Fetcher
+}
+
+func newLive(t *testing.T) *live {
+	t.Helper()
+	if os.Getenv("CACHITO_LIVE") != "1" {
+		t.Skip("needs the npm registry: set CACHITO_LIVE=1 (make test-live)")
+	}
+	l := &live{tools: t.TempDir(), git: gitrepotest.NewServer(t)}
+	repo := l.git.Init("o/gitpkg")
+	l.commit = repo.Commit(map[string]string{
+		"package.json": `{"name": "gitpkg", "version": "1.2.3", "main": "lib/main.js", "files": ["lib"], "dependencies": {"isarray": "^2.0.0"}}`,
+		"lib/main.js":  "module.exports = 'gitpkg ' + require('isarray')([])\n",
+		"test/big.js":  "not packed\n",
+	})
+	mux := http.NewServeMux()
+	l.files = httptest.NewServer(mux)
+	t.Cleanup(l.files.Close)
+	for name, manifest := range map[string]string{
+		"urlpkg": `{"name": "urlpkg", "version": "1.0.0", "dependencies": {"inner": "` + l.files.URL + `/inner.tgz"}}`,
+		"inner":  `{"name": "inner", "version": "2.0.0-beta.1"}`,
+		"q":      `{"name": "q", "version": "3.0.0"}`,
+		"ms":     `{"name": "ms", "version": "9.9.9"}`,
+	} {
+		content := archiveOf(t, map[string]string{"package.json": manifest, "index.js": "module.exports = () => '" + name + "'\n"})
+		mux.HandleFunc("/"+name+".tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
+	}
+	pass := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.String(), nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	})
+	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{npmHost: pass, strings.TrimPrefix(l.files.URL, "http://"): mux})
+	return l
+}
+
+func archiveOf(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, files[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Resolve implements resolver.Repositories.
+func (l *live) Resolve(context.Context, string, string) (string, error) {
+	return "", fmt.Errorf("no branch is asked for")
+}
+
+// CheckOut implements resolver.Repositories.
+func (l *live) CheckOut(ctx context.Context, url, commit string, into *os.Root, _ ...resolver.CheckOutOption) (resolver.Checkout, error) {
+	name := strings.TrimSuffix(strings.TrimPrefix(url, "https://"+gitHost+"/"), ".git")
+	for _, args := range [][]string{{"clone", "--quiet", "--no-checkout", l.git.URL(name), "."}, {"checkout", "--quiet", commit}} {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = into.Name()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return resolver.Checkout{}, fmt.Errorf("git %s: %w\n%s", args[0], err, out)
+		}
+	}
+	return resolver.Checkout{}, into.RemoveAll(".git")
+}
+
+// npm runs npm of a major version, "": the machine's own.
+func (l *live) npm(t *testing.T, version string) []string {
+	t.Helper()
+	if version == "" {
+		return []string{"npm"}
+	}
+	dir := filepath.Join(l.tools, "npm-"+version)
+	cli := filepath.Join(dir, "node_modules", "npm", "bin", "npm-cli.js")
+	if _, err := os.Stat(cli); err != nil {
+		out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "npm@"+version).CombinedOutput()
+		if err != nil {
+			t.Fatalf("installing npm %s: %v\n%s", version, err, out)
+		}
+	}
+	return []string{"node", cli}
+}
+
+// environment of npm: nothing of this user's configuration, an empty cache.
+func environment(t *testing.T) []string {
+	t.Helper()
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "npm_config_cache=" + t.TempDir(), "npm_config_update_notifier=false",
+		"npm_config_audit=false", "npm_config_fund=false", "npm_config_fetch_retries=0",
+	}
+}
+
+// lock makes a lockfile with a real npm and returns the repository's files.
+func (l *live) lock(t *testing.T, version string, files map[string]string, args ...string) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	argv := append(append(l.npm(t, version), "install", "--package-lock-only"), args...)
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Dir = dir
+	home := t.TempDir()
+	gitConfig := "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://" + gitHost + "/\n"
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(gitConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(environment(t), "HOME="+home)
+	for _, name := range []string{"NODE_EXTRA_CA_CERTS", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "npm_config_registry"} {
+		if value := os.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("npm %s install --package-lock-only: %v\n%s", version, err, out)
+	}
+	repo := map[string][]byte{}
+	for name := range files {
+		repo[name] = []byte(files[name])
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo["package-lock.json"] = content
+	return repo
+}
+
+// resolve resolves the repository, below a folder of it.
+func (l *live) resolve(t *testing.T, files map[string][]byte, dir string) resolvertest.Result {
+	t.Helper()
+	options, err := json.Marshal([]map[string]string{{"path": dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := resolvertest.Parse(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Request.Packages = options
+	s.Git = l
+	for name, content := range files {
+		s.Repo[filepath.ToSlash(filepath.Join(dir, name))] = content
+	}
+	r, err := New(resolver.Settings{Values: map[string]string{
+		"registry": "https://" + npmHost + "/", "registry_hosts": `["` + npmHost + `"]`,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := s.Run(t, r, l.fetcher)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	return res
+}
+
+// offline is a command without network: in a namespace of its own where that is allowed, else with all
+// that npm uses leading to a closed port.
+func offline(t *testing.T, argv, env []string) *exec.Cmd {
+	t.Helper()
+	const closed = "http://127.0.0.1:9"
+	if exec.CommandContext(t.Context(), "unshare", "-rn", "true").Run() == nil {
+		argv = append([]string{"unshare", "-rn"}, argv...)
+	} else {
+		env = append(env, "HTTP_PROXY="+closed, "HTTPS_PROXY="+closed, "npm_config_registry="+closed+"/")
+	}
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = env
+	return cmd
+}
+
+// ci unpacks the bundle into a folder, installs with the network off and runs the application there.
+func (l *live) ci(t *testing.T, version string, res resolvertest.Result, where, dir, want string) {
+	t.Helper()
+	bundle := filepath.Join(t.TempDir(), where)
+	res.Unpack(t, bundle)
+	app := filepath.Join(bundle, "app", dir)
+	lock := filepath.Join(app, "package-lock.json")
+	before, err := os.ReadFile(lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(argv ...string) string {
+		cmd := offline(t, argv, environment(t))
+		cmd.Dir = app
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
+		}
+		return string(out)
+	}
+	run(append(l.npm(t, version), "ci")...)
+	if got := run("node", "main.js"); got != want {
+		t.Errorf("main.js prints %q, want %q", got, want)
+	}
+	if after, err := os.ReadFile(lock); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("npm ci has changed the lockfile (%v)", err)
+	}
+}
+
+// plain is an application that npm 6 understands.
+func (l *live) plain() map[string]string {
+	return map[string]string{
+		"package.json": `{"name": "app", "version": "1.0.0", "dependencies": {
+  "is-odd": "3.0.1", "is-number": "7.0.0", "@types/ms": "0.7.34", "alias": "npm:isarray@2.0.5",
+  "urlpkg": "` + l.files.URL + `/urlpkg.tgz", "gitpkg": "git+https://` + gitHost + `/o/gitpkg.git#` + l.commit + `"},
+ "devDependencies": {"isarray": "2.0.5"}, "optionalDependencies": {"fsevents": "2.3.3"}}`,
+		"main.js": `console.log(require('is-odd')(3), require('alias')([]), require('urlpkg')(), require('inner')(), require('gitpkg'),
+  require('is-odd/package.json').version, require('@types/ms/package.json').version)` + "\n",
+	}
+}
+
+const plainPrints = "true true urlpkg inner gitpkg true 3.0.1 0.7.34\n"
+
+// full has workspaces and overrides besides.
+func (l *live) full() map[string]string {
+	files := l.plain()
+	files["package.json"] = strings.Replace(files["package.json"], `"dependencies": {`, `"workspaces": ["packages/*"],
+ "overrides": {"ms": "`+l.files.URL+`/ms.tgz", "urlpkg": {"isarray": "2.0.5"}}, "dependencies": {"debug": "4.3.4", `, 1)
+	files["packages/ws1/package.json"] = `{"name": "ws1", "version": "1.0.0", "dependencies": {"q": "` + l.files.URL + `/q.tgz", "isarray": "^2.0.0"}}`
+	files["packages/ws1/index.js"] = "module.exports = 'ws1 ' + require('q')()\n"
+	files["main.js"] += "console.log(require('ws1'), require('ms')())\n"
+	return files
+}
+
+const fullPrints = plainPrints + "ws1 q ms\n"
+
+func TestLiveOffline(t *testing.T) {
+	l := newLive(t)
+	t.Run("O02 lockfile 1", func(t *testing.T) {
+		res := l.resolve(t, l.lock(t, "6", l.plain()), ".")
+		for _, version := range []string{"6", "7", "8", "11"} {
+			t.Run("npm "+version, func(t *testing.T) {
+				l.ci(t, version, res, "one folder", ".", plainPrints)
+				l.ci(t, version, res, "deep/down/another", ".", plainPrints)
+			})
+		}
+	})
+	t.Run("O02 lockfile 2", func(t *testing.T) {
+		res := l.resolve(t, l.lock(t, "8", l.full(), "--lockfile-version=2"), ".")
+		for _, version := range []string{"7", "8", "11"} {
+			t.Run("npm "+version, func(t *testing.T) {
+				l.ci(t, version, res, "one folder", ".", fullPrints)
+				l.ci(t, version, res, "deep/down/another", ".", fullPrints)
+			})
+		}
+	})
+	t.Run("O02 lockfile 2 with npm 6", func(t *testing.T) {
+		res := l.resolve(t, l.lock(t, "8", l.plain(), "--lockfile-version=2"), ".")
+		l.ci(t, "6", res, "one folder", ".", plainPrints)
+	})
+	t.Run("O01 lockfile 3", func(t *testing.T) {
+		files := l.lock(t, "", l.full(), "--lockfile-version=3")
+		res := l.resolve(t, files, ".")
+		for _, version := range []string{"", "7", "8", "9", "10", "11"} {
+			t.Run("npm "+version, func(t *testing.T) {
+				l.ci(t, version, res, "one folder", ".", fullPrints)
+				l.ci(t, version, res, "deep/down/another", ".", fullPrints)
+			})
+		}
+		t.Run("in a folder of the repository", func(t *testing.T) {
+			l.ci(t, "", l.resolve(t, files, "web/app"), "odd #% name", "web/app", fullPrints)
+		})
+		t.Run("O07 a damaged tarball", func(t *testing.T) {
+			bundle := t.TempDir()
+			res.Unpack(t, bundle)
+			damaged := filepath.Join(bundle, "deps", "npm", "is-odd", "is-odd-3.0.1.tgz")
+			other := archiveOf(t, map[string]string{"package.json": `{"name": "is-odd", "version": "3.0.1"}`})
+			if err := os.WriteFile(damaged, other, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := offline(t, append(l.npm(t, ""), "ci"), environment(t))
+			cmd.Dir = filepath.Join(bundle, "app")
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "EINTEGRITY") {
+				t.Errorf("got %v, want a failure with EINTEGRITY:\n%s", err, out)
+			}
+		})
+	})
+	t.Run("no resolved (omit-lockfile-registry-resolved)", func(t *testing.T) {
+		files := l.lock(t, "", l.full(), "--omit-lockfile-registry-resolved")
+		if bytes.Contains(files["package-lock.json"], []byte(npmHost)) {
+			t.Fatal("the lockfile has URLs of the registry")
+		}
+		l.ci(t, "", l.resolve(t, files, "."), "one folder", ".", fullPrints)
+	})
+}
