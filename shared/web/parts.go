@@ -32,3 +32,8 @@ type searchForm struct {
 func newSearch(label string, c contents) searchForm {
 	return searchForm{Label: label, Action: "?", Query: c.Query, Package: c.Package}
 }
+
+// wrongText is what is wrong with a field of the form.
+type wrongText struct{ Field, Text string }
+
+func newWrong(f *orderForm, field string) wrongText { return wrongText{field, f.Errors[field]} }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -22,6 +21,9 @@ const (
 	// policy of every page: nothing but our own files, no inline script or style, no eval; forms send to us
 	// only, and nobody may put us into a frame.
 	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	// docsPolicy is that of the API's documentation: the viewer's style sheet has icons in it.
+	docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	// referrers go to our own pages only. Not "no-referrer": browsers then hide the Origin of a form too.
 	referrers = "same-origin"
@@ -157,18 +159,10 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
 	if len(body) >= compressFrom && acceptsGzip(r) {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		z.Write(body) // a buffer takes everything
-		z.Close()
-		body = b.Bytes()
+		body = zip(body)
 		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body) // a client that goes away is no error of ours
-	}
+	write(w, r, status, body)
 }
 
 // acceptsGzip reports whether the client takes compressed answers.

@@ -19,23 +19,23 @@ var functions = template.FuncMap{
 	"number":  numberOf,
 	"tab":     newTab,
 	"search":  newSearch,
+	"wrong":   newWrong,
 	"stamp":   stamp,
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 }
 
-// visible shows what eyes would not see: control characters (as their pictures), characters that turn the
-// direction of writing or have no width (as their code points), and bytes that are no text. A name then
-// cannot pretend to be another one, and a terminal's escape sequences are only letters.
+// visible shows what eyes would not see, as code points: control characters, characters that turn the
+// direction of writing or have no width, and bytes that are no text. A name then cannot pretend to be
+// another one, and a terminal's escape sequences are only letters.
 //
-//	"a\x1b[31mb" -> "a␛[31mb"    "evil\u202Egpj.exe" -> "evil⟨U+202E⟩gpj.exe"
+//	"a\x1b[31mb" -> "a⟨U+001B⟩[31mb"    "evil\u202Egpj.exe" -> "evil⟨U+202E⟩gpj.exe"
 func visible(s string) string { return show(s, false) }
 
 // visibleLines is visible for texts of several lines.
 func visibleLines(s string) string { return show(s, true) }
 
 func show(s string, lines bool) string {
-	clean := utf8.ValidString(s) && strings.IndexFunc(s, isHidden) < 0
-	if clean {
+	if utf8.ValidString(s) && strings.IndexFunc(s, isHidden) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -43,10 +43,6 @@ func show(s string, lines bool) string {
 		switch {
 		case lines && (r == '\n' || r == '\t'), !isHidden(r):
 			b.WriteRune(r)
-		case r < ' ':
-			b.WriteRune('\u2400' + r)
-		case r == 0x7f:
-			b.WriteRune('\u2421')
 		default:
 			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
 		}

@@ -81,8 +81,16 @@ func (p *Pages) Routes() []Route {
 		p.tab("files", p.files),
 		{http.MethodGet, "/requests/{id}/files/content", p.file},
 		p.tab("log", p.log),
+		page("/requests/new", p.form),
+		{http.MethodPost, "/requests/new", p.submit},
+		page("/docs", p.docs),
 	}
 	return append(routes, p.assets.routes()...)
+}
+
+// docs serves the API's documentation, which the viewer makes of its description.
+func (p *Pages) docs(*http.Request, int64) (view, error) {
+	return view{Template: "docs.html", Section: "docs", Title: "API documentation", Policy: docsPolicy}, nil
 }
 
 // enabled are the descriptors of the package managers that requests may name.
