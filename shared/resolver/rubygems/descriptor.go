@@ -1,5 +1,3 @@
-// Package rubygems describes the package manager RubyGems to the API: its name, options, purls and place
-// in the documents. Its resolver is not part of this program yet, so it cannot be enabled.
 package rubygems
 
 import (
@@ -18,7 +16,8 @@ const Name = "rubygems"
 func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 40, Options: []resolver.Option{{Name: "path"}}, Types: Rules(), RefusesReplacements: "RubyGems",
-		Detect: func(names map[string]bool) bool { return names["Gemfile.lock"] },
+		Detect:  func(names map[string]bool) bool { return names[lockfileName] },
+		Version: "1", New: New,
 	}
 }
 
@@ -30,15 +29,19 @@ func Rules() []packages.Rule {
 	}}
 }
 
-// dependencyPURL of a gem in the repository itself is the repository's, with the gem's path behind "#".
+// dependencyPURL of a gem in the repository itself is the repository's, with the gem's path behind "#" unless the gem is
+// the whole repository.
 func dependencyPURL(c packages.Context, owner packages.Package, d packages.Dependency) (string, error) {
 	version := packages.Deref(d.Version)
-	if !strings.HasPrefix(version, "./") {
+	if !strings.HasPrefix(version, "./") && !strings.HasPrefix(version, "../") && version != ".." {
 		return purl.Gem(d.Name, d.Version)
 	}
 	text, err := purl.VCS(owner.Name, c.Repo, c.Ref)
 	if err != nil {
 		return "", err
 	}
-	return text + "#" + path.Join(owner.Path, version), nil
+	if place := path.Join(owner.Path, version); place != "" && place != "." {
+		text += "#" + place
+	}
+	return text, nil
 }

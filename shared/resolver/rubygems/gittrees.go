@@ -1,0 +1,175 @@
+package rubygems
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+)
+
+const (
+	// MaxGitFiles bounds the files of all git gems of a request together.
+	MaxGitFiles = 200_000
+	// treesAtATime bounds the repositories that are checked out side by side.
+	treesAtATime = 4
+)
+
+// fetchTrees checks the trees out and stores each as one file. It returns their entries, in the same order; paths
+// are relative to the tree.
+func (r *run) fetchTrees(ctx context.Context, trees []gitTree) ([][]resolver.Entry, error) {
+	out := make([][]resolver.Entry, len(trees))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(treesAtATime)
+	for i, tree := range trees {
+		group.Go(func() error {
+			var err error
+			if out[i], err = r.fetchTree(ctx, tree, fmt.Sprintf("git-%d", i)); err != nil {
+				return fmt.Errorf("fetching the git gems of %s: %w", tree.shown, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	files := 0
+	for _, entries := range out {
+		files += len(entries)
+	}
+	if files > MaxGitFiles {
+		return nil, tooManyFiles()
+	}
+	return out, nil
+}
+
+func tooManyFiles() error {
+	return fault.Client(fault.UnsupportedFeature, "The GIT dependencies of Gemfile.lock have more than %d files", MaxGitFiles)
+}
+
+func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]resolver.Entry, error) {
+	if err := r.in.Scratch.Mkdir(scratch, 0o700); err != nil {
+		return nil, err
+	}
+	defer r.in.Scratch.RemoveAll(scratch)
+	root, err := r.in.Scratch.OpenRoot(scratch)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var options []resolver.CheckOutOption
+	if tree.submodules {
+		options = append(options, resolver.WithSubmodules)
+	}
+	checkout, err := r.in.Git.CheckOut(ctx, tree.url, tree.commit, root, options...)
+	if err != nil {
+		return nil, err
+	}
+	if len(checkout.Removed) > 0 {
+		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", checkout.Removed)
+	}
+	entries, err := listTree(root)
+	if err != nil {
+		return nil, err
+	}
+	return entries, r.storeTree(ctx, root, entries)
+}
+
+// listTree lists files, links and empty folders of a tree, sorted by path. Files have no content yet.
+func listTree(root *os.Root) ([]resolver.Entry, error) {
+	var entries []resolver.Entry
+	empty := map[string]bool{}
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == "." {
+			return err
+		}
+		delete(empty, path.Dir(name))
+		e := resolver.Entry{Path: name}
+		switch {
+		case d.IsDir():
+			empty[name] = true
+			return nil
+		case d.Type() == fs.ModeSymlink:
+			if e.Link, err = root.Readlink(name); err != nil {
+				return err
+			}
+		case d.Type().IsRegular():
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			e.Executable = info.Mode()&0o100 != 0
+			e.Part = &resolver.Part{Size: info.Size()}
+		default:
+			return fmt.Errorf("%s is neither file nor folder nor link", name)
+		}
+		if entries = append(entries, e); len(entries) > MaxGitFiles {
+			return tooManyFiles()
+		}
+		return nil
+	})
+	for name := range empty {
+		entries = append(entries, resolver.Entry{Path: name, Dir: true})
+	}
+	slices.SortFunc(entries, func(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) })
+	return entries, err
+}
+
+// storeTree stores the content of all files as one file of the cache, of which they become parts. Files of equal
+// content follow one another once only if they do in the tree; the order is the entries'.
+func (r *run) storeTree(ctx context.Context, root *os.Root, entries []resolver.Entry) error {
+	in, out := io.Pipe()
+	go func() { out.CloseWithError(copyFiles(ctx, out, root, entries)) }()
+	file, err := r.in.Fetcher.Store(ctx, in)
+	in.CloseWithError(errors.New("not read any more"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Part != nil {
+			e.Part.Of = file
+		}
+	}
+	return nil
+}
+
+// copyFiles writes the files' content one after the other, and notes where each is.
+func copyFiles(ctx context.Context, w io.Writer, root *os.Root, entries []resolver.Entry) error {
+	buf := make([]byte, 64<<10)
+	var offset int64
+	for _, e := range entries {
+		if e.Part == nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		crc := crc32.NewIEEE()
+		n, err := copyFile(io.MultiWriter(w, crc), root, e.Path, buf)
+		if err != nil {
+			return err
+		}
+		e.Part.Offset, e.Part.Size, e.Part.CRC32 = offset, n, crc.Sum32()
+		offset += n
+	}
+	return nil
+}
+
+func copyFile(w io.Writer, root *os.Root, name string, buf []byte) (int64, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.CopyBuffer(w, struct{ io.Reader }{f}, buf)
+}
