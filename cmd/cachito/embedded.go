@@ -145,7 +145,11 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 	if err != nil {
 		return nil, err
 	}
-	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs)})
+	negotiator, err := newNegotiator(cfg)
+	if err != nil {
+		return nil, err
+	}
+	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs), Negotiator: negotiator})
 	return h, err
 }
 
@@ -217,7 +221,7 @@ func newAPI(cfg config.Config, enabled, known []resolver.Descriptor, deps api.De
 		PackageManagers: names, DefaultPackageManagers: cfg.DefaultPackageManagers, MutuallyExclusive: cfg.MutuallyExclusive,
 		MaxPerPage: cfg.MaxPerPage, LogsEnabled: cfg.LogsEnabled,
 		UserRepresentatives: cfg.UserRepresentatives, WorkerUsernames: cfg.WorkerUsernames,
-		LoginDisabled: cfg.LoginDisabled, TrustUser: cfg.TrustUser, IdentityHeader: cfg.IdentityHeader,
+		LoginDisabled: cfg.LoginDisabled, TrustUser: cfg.TrustUser, IdentityHeader: cfg.IdentityHeader, TrustedProxies: cfg.TrustedProxies,
 		PublicURL: cfg.PublicURL, TrustForwarded: cfg.TrustForwarded, Download: cfg.Download,
 	}, deps)
 }

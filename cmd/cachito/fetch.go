@@ -146,7 +146,7 @@ func (c fetchCmd) open(cfg config.Config, temp string, src *source) (*home, erro
 		return nil, usagef("no cache folder: %v; set XDG_CACHE_HOME", err)
 	}
 	cache = filepath.Join(cache, "cachito")
-	cfg.LoginDisabled, cfg.IdentityHeader, cfg.PublicURL, cfg.Download = true, "", "", config.DownloadStream
+	cfg.LoginDisabled, cfg.IdentityHeader, cfg.KerberosKeytab, cfg.PublicURL, cfg.Download = true, "", "", "", config.DownloadStream
 	local := map[string]pipeline.LocalRepo{}
 	if src.folder != "" {
 		local[src.url] = pipeline.LocalRepo{Path: src.folder, Dirty: c.Dirty}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -54,6 +55,10 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	log := logging.New(os.Stderr, cfg.LogFormat, cfg.LogLevel)
+	tlsConfig, err := newTLS(cfg)
+	if err != nil {
+		return err
+	}
 	home, err := openService(cfg, log)
 	if err != nil {
 		return err
@@ -74,6 +79,13 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         tlsConfig,
+		// Clients that break off a TLS handshake, mostly.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelInfo),
+	}
+	serve := server.Serve
+	if tlsConfig != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	if c.PortFile != "" {
@@ -86,7 +98,7 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return home.pipeline.Run(ctx) })
 	group.Go(func() error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving: %w", err)
 		}
 		return nil
@@ -114,7 +126,11 @@ func greet(w io.Writer, cfg config.Config, port int) {
 	if err != nil || host == "" || host == "0.0.0.0" || host == "::" {
 		host = "127.0.0.1"
 	}
-	url := "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+	scheme := "http://"
+	if cfg.TLSCert != "" {
+		scheme = "https://"
+	}
+	url := scheme + net.JoinHostPort(host, strconv.Itoa(port))
 	fmt.Fprintf(w, `Cachito is at %[1]s (data in %[2]s). Try:
 
   curl -s %[1]s/api/v1/requests -H 'Content-Type: application/json' \
@@ -122,8 +138,8 @@ func greet(w io.Writer, cfg config.Config, port int) {
   CACHITO_API=%[1]s cachito wait 1 && CACHITO_API=%[1]s cachito download 1
 
 `, url, cfg.DataDir)
-	if !cfg.LoginDisabled && cfg.IdentityHeader == "" {
-		fmt.Fprintln(w, "Nobody can send requests: set CACHITO_IDENTITY_HEADER behind an authenticating proxy, or LOGIN_DISABLED=true.")
+	if !cfg.LoginDisabled && !cfg.KnowsUsers() {
+		fmt.Fprintln(w, "Nobody can send requests: set CACHITO_KERBEROS_KEYTAB, CACHITO_TLS_CLIENT_CA, CACHITO_IDENTITY_HEADER behind an authenticating proxy, or LOGIN_DISABLED=true.")
 	}
 }
 

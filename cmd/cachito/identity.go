@@ -1,0 +1,72 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cachito-serverless/cachito/shared/api"
+	"github.com/cachito-serverless/cachito/shared/config"
+	"github.com/cachito-serverless/cachito/shared/kerberos"
+)
+
+// maxPEMBytes is the largest file of certificates that is read: every root of the web has some 230 kB.
+const maxPEMBytes = 4 << 20
+
+// newNegotiator makes what judges Kerberos tickets; nil without a keytab.
+func newNegotiator(cfg config.Config) (api.Negotiator, error) {
+	if cfg.KerberosKeytab == "" {
+		return nil, nil
+	}
+	keytab, err := kerberos.LoadKeytab(cfg.KerberosKeytab)
+	if err != nil {
+		return nil, usagef("CACHITO_KERBEROS_KEYTAB: %v", err)
+	}
+	acceptor, err := kerberos.New(keytab, kerberos.Settings{Service: cfg.KerberosService, Realms: cfg.KerberosRealms, MaxSkew: cfg.KerberosMaxSkew})
+	if err != nil {
+		return nil, usagef("CACHITO_KERBEROS_SERVICE, CACHITO_KERBEROS_KEYTAB: %v", err)
+	}
+	return acceptor, nil
+}
+
+// newTLS makes what https needs; nil: the service speaks http. Client certificates are asked for but not
+// demanded, because reading is open to everyone; one that is sent and not vouched for ends the connection.
+func newTLS(cfg config.Config) (*tls.Config, error) {
+	if cfg.TLSCert == "" && cfg.TLSKey == "" && cfg.TLSClientCA == "" {
+		return nil, nil
+	}
+	if cfg.TLSCert == "" || cfg.TLSKey == "" {
+		return nil, usagef("https needs both CACHITO_TLS_CERT and CACHITO_TLS_KEY, and CACHITO_TLS_CLIENT_CA needs https")
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+	if err != nil {
+		return nil, usagef("CACHITO_TLS_CERT, CACHITO_TLS_KEY: %v", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if cfg.TLSClientCA != "" {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+		if c.ClientCAs, err = loadRoots(cfg.TLSClientCA); err != nil {
+			return nil, usagef("CACHITO_TLS_CLIENT_CA: %v", err)
+		}
+	}
+	return c, nil
+}
+
+func loadRoots(path string) (*x509.CertPool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxPEMBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if len(content) > maxPEMBytes || !pool.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("%s holds no certificates in PEM form, or more than %d bytes", path, maxPEMBytes)
+	}
+	return pool, nil
+}
