@@ -59,6 +59,11 @@ test: ## Run every test that needs no network; with -race where a C compiler is 
 test-live: ## Run the tests that need the package registries
 	CACHITO_LIVE=1 $(GO) test -count=1 -timeout 20m -run Live ./...
 
+.PHONY: test-kerberos
+# A KDC of its own on loopback, as an ordinary user; it ends with the test.
+test-kerberos: ## Test logins against a real KDC (Debian: krb5-kdc krb5-admin-server krb5-user python3-gssapi)
+	CACHITO_REQUIRE_TOOLS=1 $(GO) test $(RACE) -count=1 -run TestKerberos ./cmd/cachito
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 	@./.ci/fuzz $(FUZZTIME)
@@ -77,7 +82,7 @@ bench: ## Measure bundling, memory, API and repeat requests; HERMETO= and MIRROR
 .PHONY: ci
 # Fuzzing is not part of it: what a random search finds must not depend on whose commit comes next. The seeds
 # run with the tests; run `make fuzz` nightly, and before changing a parser.
-ci: lint tidy-check ci-race test-live demo ## What CI runs besides `make test`
+ci: lint tidy-check ci-race test-kerberos test-live demo ## What CI runs besides `make test`
 
 # `make test` has used the race detector already where it could; CI insists on it.
 .PHONY: ci-race
