@@ -65,9 +65,11 @@ func RunFolder(t *testing.T, folder string, expand map[string]string, update boo
 //	packages  as Packages prints them
 //	deps      the entries below deps/, as Entries prints them
 //	overlays  the same of app/
+//	root      the same of the bundle's root
 //	log       lines that the request's log must contain, in any order
 //	reasons   the announced reasons, one a line
 //	app/NAME  the content of a file as the bundle has it
+//	root/NAME the same at the bundle's root
 func (r Result) Check(t testing.TB) {
 	t.Helper()
 	if want, ok := r.scenario.Want["error"]; ok || r.Err != nil {
@@ -116,8 +118,19 @@ func (r Result) shown(name string) (string, error) {
 		return Entries(r.Output.Deps), nil
 	case "overlays":
 		return Entries(r.Output.Overlays), nil
+	case "root":
+		return Entries(r.Output.Root), nil
 	case "reasons":
 		return strings.Join(append(slices.Clone(r.Reasons), ""), "\n"), nil
+	}
+	if file, ok := strings.CutPrefix(name, "root/"); ok {
+		for _, e := range r.Output.Root {
+			if e.Path == file {
+				data, err := r.content(e)
+				return string(data), err
+			}
+		}
+		return "", fmt.Errorf("the bundle has no %s at its root", file)
 	}
 	file, ok := strings.CutPrefix(name, "app/")
 	if !ok {
@@ -228,12 +241,13 @@ func Entries(entries []resolver.Entry) string {
 	return b.String()
 }
 
-// Unpack writes what would be the bundle into a folder: app/ and deps/.
+// Unpack writes what would be the bundle into a folder: app/, deps/ and the files at its root.
 func (r Result) Unpack(t testing.TB, dir string) {
 	t.Helper()
 	app := r.scenario.writeRepo(t, filepath.Join(dir, "app"))
 	r.write(t, app, r.Output.Overlays)
 	r.write(t, openRoot(t, filepath.Join(dir, "deps")), r.Output.Deps)
+	r.write(t, openRoot(t, dir), r.Output.Root)
 }
 
 func (r Result) write(t testing.TB, root *os.Root, entries []resolver.Entry) {

@@ -127,6 +127,7 @@ func (copier) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, 
 		}}},
 		Deps:     []resolver.Entry{{Path: "x", Dir: true}, {Path: "x/file", File: &file}, {Path: "x/link", Link: "file"}},
 		Overlays: []resolver.Entry{{Path: "a/in", Deleted: true}, {Path: "a/out", Inline: text, Executable: true}},
+		Root:     []resolver.Entry{{Path: ".rc", Inline: text}},
 	}, err
 }
 
@@ -144,6 +145,10 @@ x/link -> file
 -- want/overlays --
 a/in (deleted)
 a/out (executable)
+-- want/root --
+.rc
+-- want/root/.rc --
+hello
 -- want/app/a/out --
 hello
 -- want/reasons --
@@ -166,7 +171,7 @@ func TestScenario(t *testing.T) {
 	res.Check(t)
 	dir := t.TempDir()
 	res.Unpack(t, dir)
-	for name, want := range map[string]string{"app/a/out": "hello\n", "deps/x/file": "hello\n", "deps/x/link": "hello\n"} {
+	for name, want := range map[string]string{"app/a/out": "hello\n", "deps/x/file": "hello\n", "deps/x/link": "hello\n", ".rc": "hello\n"} {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != want || err != nil {
 			t.Errorf("%s: got %q (%v), want %q", name, got, err, want)
 		}
@@ -199,6 +204,9 @@ func TestCheckFindsDifferences(t *testing.T) {
 		strings.Replace(copied, "t d 1", "t d 2", 1),
 		strings.Replace(copied, "x/link -> file", "x/link -> else", 1),
 		strings.Replace(copied, "a/in (deleted)", "a/in", 1),
+		strings.Replace(copied, "root/.rc --\nhello", "root/.rc --\nbye", 1),
+		strings.Replace(copied, "root/.rc --", "root/.other --", 1),
+		strings.Replace(copied, "want/root --\n.rc", "want/root --\n.other", 1),
 		strings.Replace(copied, "a/out --\nhello", "a/out --\nbye", 1),
 		strings.Replace(copied, "Copying", "Moving", 1),
 		strings.Replace(copied, "ref=58", "ref=59", 1),
