@@ -63,18 +63,25 @@ func byPath(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) }
 func reported(deps []dependency) []packages.Dependency {
 	type key struct{ name, version string }
 	at := map[key]int{}
-	list := make([]packages.Dependency, 0, len(deps))
+	var merged []dependency
 	for _, d := range deps {
 		k := key{d.name, d.version}
 		if i, ok := at[k]; ok {
-			*list[i].Dev = *list[i].Dev && d.dev
-			*list[i].Bundled = *list[i].Bundled && d.bundled
+			merged[i].dev = merged[i].dev && d.dev
+			merged[i].bundled = merged[i].bundled && d.bundled
 			continue
 		}
-		at[k] = len(list)
-		list = append(list, packages.Dependency{
-			Name: d.name, Type: Name, Version: &d.version, Dev: &d.dev, Bundled: &d.bundled, HasReplaces: true,
-		})
+		at[k] = len(merged)
+		merged = append(merged, d)
+	}
+	list := make([]packages.Dependency, len(merged))
+	for i := range merged {
+		d := &merged[i]
+		list[i] = packages.Dependency{Name: d.name, Type: Name, Version: &d.version, Dev: &d.dev, HasReplaces: true}
+		if d.bundled {
+			// Upstream never shows the key: only what it is true for has it.
+			list[i].Bundled = &d.bundled
+		}
 	}
 	slices.SortFunc(list, func(a, b packages.Dependency) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
