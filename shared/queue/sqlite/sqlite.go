@@ -24,9 +24,17 @@ const deadLetters = "dead-letter"
 // whose visibility timeout is over.
 const pollEvery = 500 * time.Millisecond
 
+// Database is the file's writing connection: store/sqlite's, which commits what comes at the same time
+// together, or any sql.DB. What ExecContext did is durable when it returns.
+type Database interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
 // Queue is the queues. Make it with New.
 type Queue struct {
-	db    *sql.DB
+	db    Database
 	clock func() time.Time
 
 	mu   sync.Mutex
@@ -36,7 +44,7 @@ type Queue struct {
 var _ queue.Queue = (*Queue)(nil)
 
 // New makes the queues in a database that store/sqlite opened (its DB). clock nil means time.Now.
-func New(ctx context.Context, db *sql.DB, clock func() time.Time) (*Queue, error) {
+func New(ctx context.Context, db Database, clock func() time.Time) (*Queue, error) {
 	if clock == nil {
 		clock = time.Now
 	}

@@ -87,7 +87,7 @@ func (c *conn) transaction(ctx context.Context, opts *sql.TxOptions, f func(tx *
 		return err
 	}
 	defer tx.Rollback()
-	if err := f(&transaction{tx, c}); err != nil {
+	if err := f(&transaction{tx: tx, conn: c}); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -124,6 +124,15 @@ func (c *conn) close() error {
 type transaction struct {
 	tx   *sql.Tx
 	conn *conn
+	// grouped transactions are several callers': none of them may interrupt it.
+	grouped bool
+}
+
+func (t *transaction) ctx(ctx context.Context) context.Context {
+	if t.grouped {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 func (t *transaction) stmt(ctx context.Context, query string) *sql.Stmt {
@@ -137,6 +146,7 @@ func (t *transaction) stmt(ctx context.Context, query string) *sql.Stmt {
 
 // ExecContext runs a statement that changes something.
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	ctx = t.ctx(ctx)
 	if stmt := t.stmt(ctx, query); stmt != nil {
 		return stmt.ExecContext(ctx, args...)
 	}
@@ -145,6 +155,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 
 // QueryContext implements querier.
 func (t *transaction) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	ctx = t.ctx(ctx)
 	if stmt := t.stmt(ctx, query); stmt != nil {
 		return stmt.QueryContext(ctx, args...)
 	}
@@ -153,6 +164,7 @@ func (t *transaction) QueryContext(ctx context.Context, query string, args ...an
 
 // QueryRowContext implements querier.
 func (t *transaction) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	ctx = t.ctx(ctx)
 	if stmt := t.stmt(ctx, query); stmt != nil {
 		return stmt.QueryRowContext(ctx, args...)
 	}

@@ -1,6 +1,6 @@
 // Package sqlite is the embedded database of requests: one SQLite file (pure Go, WAL), which holds the
-// queues as well (package queue/sqlite). Every write is a transaction synced to disk, so that an accepted
-// request survives the process and the machine.
+// queues as well (package queue/sqlite). Every write is synced to disk, so that an accepted request
+// survives the process and the machine; writes that come at the same time share one transaction (group).
 //
 // Lists cost O(page): each request stands in list_index under every value it can be filtered by, and
 // list_block counts the ids per value and block of 1000 ids, so that a page is found by walking blocks
@@ -31,6 +31,7 @@ const (
 // Store is the database. Make it with Open.
 type Store struct {
 	write *conn // SQLite has one writer anyway
+	group group // of changes, over write
 	read  readers
 	clock func() time.Time
 
@@ -60,6 +61,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	s.write = newConn(db)
+	s.group.conn = s.write
 	if err := migrate(ctx, db, path); err != nil {
 		return nil, errors.Join(err, s.write.close())
 	}
@@ -77,7 +79,7 @@ func Open(ctx context.Context, path string, opts ...Option) (*Store, error) {
 }
 
 // DB is the writing connection, for the queues in the same file.
-func (s *Store) DB() *sql.DB { return s.write.db }
+func (s *Store) DB() DB { return DB{s} }
 
 // Close implements store.Store.
 func (s *Store) Close() error { return errors.Join(s.read.close(), s.write.close()) }
@@ -90,9 +92,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	})
 }
 
-// change runs f in a writing transaction.
+// change runs f in a writing transaction, which is durable when change returns nil.
 func (s *Store) change(ctx context.Context, f func(tx *transaction) error) error {
-	return s.write.transaction(ctx, nil, f)
+	return s.group.do(ctx, f)
 }
 
 func micros(t time.Time) any {

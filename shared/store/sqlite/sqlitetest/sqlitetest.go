@@ -24,25 +24,30 @@ func RepoURL(id int64) string {
 // Ref is the commit of a copy.
 func Ref(id int64) string { return fmt.Sprintf("%040x", id) }
 
+// DB is the database of a store/sqlite.
+type DB interface {
+	Conn(ctx context.Context) (*sql.Conn, error)
+}
+
 // Copy makes n requests of the k that the database holds (ids 1 to k): each further id is a copy of one of
 // them, in turns, with a repository and commit of its own, and one second newer than the one before; the
 // last is as new as what it is a copy of. Nothing is synced on the way: it is no way to store what matters.
 //
 // db is the database of an open store/sqlite (its DB). Every table says what the store would have said, had
 // the requests been made one by one; the store's tests hold that.
-func Copy(ctx context.Context, db *sql.DB, n int64) (err error) {
-	var k int64
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM request`).Scan(&k); err != nil {
-		return err
-	}
-	if k == 0 || n < k {
-		return fmt.Errorf("%d requests cannot become %d copies", k, n)
-	}
+func Copy(ctx context.Context, db DB, n int64) (err error) {
 	conn, err := db.Conn(ctx) // pragmas and temporary tables belong to a connection
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	var k int64
+	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM request`).Scan(&k); err != nil {
+		return err
+	}
+	if k == 0 || n < k {
+		return fmt.Errorf("%d requests cannot become %d copies", k, n)
+	}
 	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = OFF; BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
