@@ -37,7 +37,10 @@ func (r repositories) CheckOut(ctx context.Context, url, commit string, into *os
 	if err != nil {
 		return out, err
 	}
-	info, err := r.git.Fetch(ctx, gitrepo.Request{URL: url, Ref: commit, Submodules: slices.Contains(options, resolver.WithSubmodules)}, tree)
+	info, err := r.git.Fetch(ctx, gitrepo.Request{
+		URL: url, Ref: commit,
+		Submodules: slices.Contains(options, resolver.WithSubmodules), GitDir: slices.Contains(options, resolver.WithHistory),
+	}, tree)
 	if err := errors.Join(err, tree.Close()); err != nil {
 		return out, err
 	}

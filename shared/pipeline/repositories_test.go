@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
@@ -64,6 +66,25 @@ func TestRepositories(t *testing.T) {
 			if content, _ := root.ReadFile("s/inner"); string(content) != test.want {
 				t.Errorf("with %v: got %q, want %q", test.options, content, test.want)
 			}
+		}
+	})
+	t.Run("history comes along when asked for", func(t *testing.T) {
+		repo := w.git.Init("o/history")
+		first := repo.Commit(map[string]string{"a": "1"})
+		repo.Tag("v1.0", first)
+		second := repo.Commit(map[string]string{"a": "2"})
+		dir := t.TempDir()
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		if _, err := git.CheckOut(ctx, w.git.URL("o/history"), second, root, resolver.WithHistory); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--tags", "--dirty")
+		if got, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(got)) != "v1.0-1-g"+second[:7] {
+			t.Errorf("git describe: got %s (%v)", got, err)
 		}
 	})
 	if _, err := root.Lstat(".cachito-tree"); !errors.Is(err, fs.ErrNotExist) {

@@ -185,8 +185,13 @@ type Repositories interface {
 // CheckOutOption changes what CheckOut writes.
 type CheckOutOption int
 
-// WithSubmodules fills in the submodules of the first level.
-const WithSubmodules CheckOutOption = 1
+const (
+	// WithSubmodules fills in the submodules of the first level.
+	WithSubmodules CheckOutOption = 1
+	// WithHistory adds a .git folder with the commit's history and tags, the same bytes for the same
+	// history. Fault beside CheckOut's: UnsupportedFeature when it is too large.
+	WithHistory CheckOutOption = 2
+)
 
 // Checkout describes a tree that was written to disk.
 type Checkout struct {
