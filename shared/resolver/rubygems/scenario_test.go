@@ -2,6 +2,8 @@ package rubygems
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"os"
 	"path"
@@ -23,7 +25,9 @@ const gemHost = "gems.example"
 // TestScenarios. Files of a scenario's registry are gems' (registry/NAME-VERSION/FILE) or git repositories'
 // (registry/git/HOST/PATH@COMMIT/FILE).
 func TestScenarios(t *testing.T) {
-	resolvertest.RunFolder(t, "testdata", map[string]string{"THE_REF": resolvertest.Ref}, *update, func(t *testing.T, s resolvertest.Scenario) resolvertest.Result {
+	gem := rubygemstest.Gem{Name: "a", Version: "1.0", Files: map[string]string{"lib/a.rb": "puts 1\n"}}.Build()
+	expand := map[string]string{"THE_REF": resolvertest.Ref, "SUM_OF_A": fmt.Sprintf("%x", sha256.Sum256(gem))}
+	resolvertest.RunFolder(t, "testdata", expand, *update, func(t *testing.T, s resolvertest.Scenario) resolvertest.Result {
 		return runScenario(t, s)
 	})
 }
