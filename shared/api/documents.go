@@ -36,7 +36,7 @@ func (c *call) packages() error {
 		return err
 	}
 	return c.write(http.StatusOK, object{
-		"packages": listOf(data.Packages, itself), "dependencies": listOf(packages.MergeDependencies(data.Packages), itself),
+		"packages": listOf(data.Packages, onePackage), "dependencies": listOf(packages.MergeDependencies(data.Packages), itself),
 	})
 }
 

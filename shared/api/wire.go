@@ -92,11 +92,16 @@ func (c *call) verbose(ctx context.Context, req request.Request) object {
 			return found, list(data)(w)
 		})
 	}
-	out["packages"] = part("packages", func(d packages.Data) streamed { return listOf(d.Packages, itself) })
+	out["packages"] = part("packages", func(d packages.Data) streamed { return listOf(d.Packages, onePackage) })
 	out["dependencies"] = part("dependencies", func(d packages.Data) streamed {
 		return listOf(packages.MergeDependencies(d.Packages), itself)
 	})
 	return out
+}
+
+// onePackage is a package that is written dependency by dependency.
+func onePackage(p packages.Package) any {
+	return streamed(func(w io.Writer) error { return packages.EncodePackage(w, p) })
 }
 
 // withReplaces shows the key replaces where the data has none.

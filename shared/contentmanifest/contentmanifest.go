@@ -23,16 +23,6 @@ type metadata struct {
 	ImageLayerIndex int    `json:"image_layer_index"`
 }
 
-type entry struct {
-	Dependencies []component `json:"dependencies"`
-	PURL         string      `json:"purl"`
-	Sources      []component `json:"sources"`
-}
-
-type component struct {
-	PURL string `json:"purl"`
-}
-
 // place is where an entry stands in the document, and the package that it is made from.
 type place struct {
 	purl    string
@@ -45,9 +35,9 @@ type place struct {
 // whose type has contents, everything sorted by purl. *purl.Error when a purl cannot be made; then nothing
 // was written.
 //
-// The packages are gone over twice, first to see whether every purl can be made, then to write entry by
-// entry: those of a large Go repository repeat the same few hundred modules thousands of times, which is
-// hundreds of megabytes at once.
+// The packages are gone over twice, first to see whether every purl can be made, then to write list by list:
+// those of a large Go repository repeat the same few hundred modules thousands of times, which is hundreds of
+// megabytes at once.
 func Write(w io.Writer, requests []packages.Context, rules packages.Rules) error {
 	places, err := placesOf(requests, rules)
 	if err != nil {
@@ -59,15 +49,7 @@ func Write(w io.Writer, requests []packages.Context, rules packages.Rules) error
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		dependencies, sources, err := contentsOf(p.context, *p.pkg, rules)
-		if err != nil {
-			return err
-		}
-		raw, err := json.Marshal(entry{components(dependencies), p.purl, components(sources)})
-		if err != nil {
-			return fmt.Errorf("content manifest: %w", err)
-		}
-		if _, err := b.Write(raw); err != nil {
+		if err := writeEntry(b, p, rules); err != nil {
 			return err
 		}
 	}
@@ -77,6 +59,54 @@ func Write(w io.Writer, requests []packages.Context, rules packages.Rules) error
 	}
 	fmt.Fprintf(b, `], "metadata": %s}`+"\n", raw)
 	return b.Flush()
+}
+
+func writeEntry(b *bufio.Writer, p place, rules packages.Rules) error {
+	dependencies, sources := rules[p.pkg.Type].Contents(p.context, *p.pkg)
+	b.WriteString(`{"dependencies":[`)
+	if err := writePURLs(b, p.context, dependencies, rules); err != nil {
+		return err
+	}
+	b.WriteString(`],"purl":`)
+	if err := writeText(b, p.purl); err != nil {
+		return err
+	}
+	b.WriteString(`,"sources":[`)
+	if err := writePURLs(b, p.context, sources, rules); err != nil {
+		return err
+	}
+	_, err := b.WriteString("]}")
+	return err
+}
+
+// writePURLs writes the purls of a list, sorted; no other is held meanwhile.
+func writePURLs(b *bufio.Writer, c packages.Context, list []packages.Owned, rules packages.Rules) error {
+	purls := make([]string, 0, len(list))
+	err := eachPURL(c, list, rules, func(purl string) { purls = append(purls, purl) })
+	if err != nil {
+		return err
+	}
+	slices.Sort(purls)
+	for i, purl := range purls {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"purl":`)
+		if err := writeText(b, purl); err != nil {
+			return err
+		}
+		b.WriteByte('}')
+	}
+	return nil
+}
+
+func writeText(b *bufio.Writer, text string) error {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		return fmt.Errorf("content manifest: %w", err)
+	}
+	_, err = b.Write(raw)
+	return err
 }
 
 // placesOf puts the packages that have an entry in order, and sees that all their purls can be made.
@@ -94,8 +124,11 @@ func placesOf(requests []packages.Context, rules packages.Rules) ([]place, error
 			if err != nil {
 				return nil, err
 			}
-			if _, _, err := contentsOf(c, *p, rules); err != nil {
-				return nil, err
+			dependencies, sources := rule.Contents(c, *p)
+			for _, list := range [][]packages.Owned{dependencies, sources} {
+				if err := eachPURL(c, list, rules, func(string) {}); err != nil {
+					return nil, err
+				}
 			}
 			all = append(all, place{purl, rule.ManifestRank, c, p})
 		}
@@ -105,18 +138,8 @@ func placesOf(requests []packages.Context, rules packages.Rules) ([]place, error
 	return all, nil
 }
 
-// contentsOf gives the purls of a package's dependencies and sources, not sorted.
-func contentsOf(c packages.Context, p packages.Package, rules packages.Rules) (dependencies, sources []string, err error) {
-	d, s := rules[p.Type].Contents(c, p)
-	if dependencies, err = purlsOf(c, d, rules); err != nil {
-		return nil, nil, err
-	}
-	sources, err = purlsOf(c, s, rules)
-	return dependencies, sources, err
-}
-
-func purlsOf(c packages.Context, list []packages.Owned, rules packages.Rules) ([]string, error) {
-	purls := make([]string, 0, len(list))
+// eachPURL makes the purls of the dependencies whose type has a rule.
+func eachPURL(c packages.Context, list []packages.Owned, rules packages.Rules, yield func(purl string)) error {
 	for _, o := range list {
 		rule, ok := rules[o.Dependency.Type]
 		if !ok {
@@ -124,19 +147,9 @@ func purlsOf(c packages.Context, list []packages.Owned, rules packages.Rules) ([
 		}
 		purl, err := rule.DependencyPURL(c, *o.Owner, *o.Dependency)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		purls = append(purls, purl)
+		yield(purl)
 	}
-	return purls, nil
-}
-
-// components sorts purls and gives them the document's form.
-func components(purls []string) []component {
-	slices.Sort(purls)
-	list := make([]component, len(purls))
-	for i, p := range purls {
-		list[i].PURL = p
-	}
-	return list
+	return nil
 }

@@ -10,10 +10,14 @@ import (
 // The wire form has its keys sorted, as all of the API's answers.
 type wirePackage struct {
 	Dependencies []Dependency `json:"dependencies"`
-	Name         string       `json:"name"`
-	Path         string       `json:"path,omitempty"`
-	Type         string       `json:"type"`
-	Version      *string      `json:"version"`
+	wirePackageTail
+}
+
+type wirePackageTail struct {
+	Name    string  `json:"name"`
+	Path    string  `json:"path,omitempty"`
+	Type    string  `json:"type"`
+	Version *string `json:"version"`
 }
 
 type wireDependency struct {
@@ -29,11 +33,35 @@ var null = json.RawMessage("null")
 
 // MarshalJSON gives the form of the packages data.
 func (p Package) MarshalJSON() ([]byte, error) {
-	w := wirePackage{p.Dependencies, p.Name, p.Path, p.Type, p.Version}
+	w := wirePackage{p.Dependencies, wirePackageTail{p.Name, p.Path, p.Type, p.Version}}
 	if w.Dependencies == nil {
 		w.Dependencies = []Dependency{}
 	}
 	return json.Marshal(w)
+}
+
+// EncodePackage writes what MarshalJSON gives, one dependency after the other: there may be 50,000.
+func EncodePackage(w io.Writer, p Package) error {
+	separator := `{"dependencies":[`
+	for i := range p.Dependencies {
+		raw, err := json.Marshal(&p.Dependencies[i])
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append([]byte(separator), raw...)); err != nil {
+			return err
+		}
+		separator = ","
+	}
+	if len(p.Dependencies) > 0 {
+		separator = ""
+	}
+	raw, err := json.Marshal(wirePackageTail{p.Name, p.Path, p.Type, p.Version})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append([]byte(separator+"],"), raw[1:]...))
+	return err
 }
 
 // UnmarshalJSON reads the form of the packages data.
@@ -83,7 +111,10 @@ func Encode(w io.Writer, d Data) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	b.WriteString(`{"packages": [`)
 	for i, p := range d.Packages {
-		if err := encodeOne(b, i, p); err != nil {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if err := EncodePackage(b, p); err != nil {
 			return fmt.Errorf("encoding package %s: %w", p, err)
 		}
 	}
@@ -91,24 +122,17 @@ func Encode(w io.Writer, d Data) error {
 	if len(d.Artifacts) > 0 { // behind the packages: most readers stop before them
 		b.WriteString(`, "artifacts": [`)
 		for i, a := range d.Artifacts {
-			if err := encodeOne(b, i, a); err != nil {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			raw, err := json.Marshal(a)
+			if err != nil {
 				return fmt.Errorf("encoding artifact %s: %w", a.PURL, err)
 			}
+			b.Write(raw)
 		}
 		b.WriteString("]")
 	}
 	b.WriteString("}\n")
 	return b.Flush()
-}
-
-func encodeOne(b *bufio.Writer, i int, v any) error {
-	if i > 0 {
-		b.WriteString(", ")
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = b.Write(raw)
-	return err
 }

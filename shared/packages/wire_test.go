@@ -2,6 +2,7 @@ package packages_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -66,6 +67,9 @@ func TestWireForm(t *testing.T) {
 			want := `{"packages": [` + test.want + ", " + test.want + "]}\n"
 			if diff := cmp.Diff(want, b.String()); diff != "" {
 				t.Errorf("encoded (-want +got):\n%s", diff)
+			}
+			if whole, err := json.Marshal(test.p); err != nil || string(whole) != test.want {
+				t.Errorf("as one value: %s, %v", whole, err)
 			}
 			back, err := packages.Decode(&b)
 			if err != nil {

@@ -43,8 +43,8 @@ func (g *graph) properties(n *node) [][2]string {
 	if n.roles&unverified != 0 {
 		list = append(list, [2]string{propertyUnverified, "true"})
 	}
-	if len(n.sha256) > 1 {
-		for _, sum := range n.sha256 {
+	if sums := n.sha256(); len(sums) > 1 {
+		for _, sum := range sums {
 			list = append(list, [2]string{propertySHA256, sum})
 		}
 	}
@@ -127,8 +127,8 @@ func (d document) component(n *node) cdx.Component {
 	case n.roles&(ofRepository|runtime) != 0:
 		c.Scope = cdx.ScopeRequired
 	}
-	if len(n.sha256) == 1 {
-		c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: n.sha256[0]}}
+	if sums := n.sha256(); len(sums) == 1 {
+		c.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: sums[0]}}
 	}
 	var properties []cdx.Property
 	if utf8.RuneCountInString(n.version) > maxVersion {

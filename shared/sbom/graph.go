@@ -17,10 +17,13 @@ import (
 // from the others, as in the default format.
 type node struct {
 	purl, name, version string
+	files               *files // nil: nothing is known
+	types               uint32 // bits of graph.types
 	roles               role
-	types               uint64 // bits of graph.types
-	sha256              []string
 }
+
+// files are what stands for a dependency in the bundle.
+type files struct{ sha256 []string }
 
 // role says what a node was found as. A node may have several.
 type role uint8
@@ -41,6 +44,14 @@ func compareNodes(a, b node) int {
 // developmentOnly reports whether nothing but development needs the node.
 func (n *node) developmentOnly() bool {
 	return n.roles&development != 0 && n.roles&(ofRepository|runtime|undecided) == 0
+}
+
+// sha256 lists the digests of the node's files.
+func (n *node) sha256() []string {
+	if n.files == nil {
+		return nil
+	}
+	return n.files.sha256
 }
 
 // id is the node's name inside documents: readable, unique, the same in every document that has the node, and
@@ -96,13 +107,24 @@ const firstMerge = 4096
 
 func graphOf(requests []Request, rules packages.Rules) (graph, error) {
 	g := graph{requests: requests, rules: rules}
-	for name := range rules {
+	if err := g.collect(); err != nil {
+		return graph{}, err
+	}
+	for _, r := range requests {
+		g.attach(r.Artifacts)
+	}
+	return g, g.findOwners()
+}
+
+// collect finds the nodes.
+func (g *graph) collect() error {
+	for name := range g.rules {
 		g.types = append(g.types, name)
 	}
 	slices.Sort(g.types)
 	limit := firstMerge
-	for r := range requests {
-		for p := range requests[r].Packages {
+	for r := range g.requests {
+		for p := range g.requests[r].Packages {
 			err := g.visit(r, p, func(n node) {
 				g.nodes = append(g.nodes, n)
 				if len(g.nodes) >= limit {
@@ -111,15 +133,13 @@ func graphOf(requests []Request, rules packages.Rules) (graph, error) {
 				}
 			})
 			if err != nil {
-				return graph{}, err
+				return err
 			}
 		}
 	}
 	g.merge()
-	for _, r := range requests {
-		g.attach(r.Artifacts)
-	}
-	return g, g.findOwners()
+	g.nodes = append(make([]node, 0, len(g.nodes)), g.nodes...) // no spare room
+	return nil
 }
 
 // visit makes the nodes of a package and of its dependencies, the package's first.
@@ -131,7 +151,7 @@ func (g *graph) visit(request, pkg int, yield func(node)) error {
 		return nil
 	}
 	at, _ := slices.BinarySearch(g.types, p.Type)
-	types := uint64(1) << at // of the first 64 types; there are ten
+	types := uint32(1) << at // of the first 32 types; there are ten
 	purl, err := rule.PackagePURL(c, *p)
 	if err != nil {
 		return err
@@ -196,10 +216,11 @@ func (g *graph) attach(artifacts []packages.Artifact) {
 				n.roles |= unverified
 			}
 			switch {
-			case n.sha256 == nil:
-				n.sha256 = a.SHA256
-			case !slices.Equal(n.sha256, a.SHA256):
-				n.sha256 = slices.Compact(slices.Sorted(slices.Values(slices.Concat(n.sha256, a.SHA256))))
+			case len(a.SHA256) == 0:
+			case n.files == nil:
+				n.files = &files{a.SHA256}
+			case !slices.Equal(n.files.sha256, a.SHA256): // another request got another file
+				n.files.sha256 = slices.Compact(slices.Sorted(slices.Values(slices.Concat(n.files.sha256, a.SHA256))))
 			}
 		}
 	}

@@ -118,8 +118,8 @@ func (d document) spdxPackage(n *node) spdx.Package {
 		PackageName: n.name, PackageSPDXIdentifier: spdxID(n.id()), PackageVersion: n.version,
 		PackageDownloadLocation: noAssertion, PrimaryPackagePurpose: "LIBRARY", PackageExternalReferences: purlReference(n.purl),
 	}
-	if len(n.sha256) == 1 {
-		p.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: n.sha256[0]}}
+	if sums := n.sha256(); len(sums) == 1 {
+		p.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: sums[0]}}
 	}
 	var words []string
 	for _, property := range d.properties(n) {
