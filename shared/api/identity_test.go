@@ -1,16 +1,20 @@
 package api_test
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cachito-serverless/cachito/shared/api"
 )
@@ -98,6 +102,72 @@ func TestIdentitySourcesRefused(t *testing.T) {
 	out = w.ask(http.MethodPost, "/api/v1/requests", "dn:CN="+strings.Repeat("n", 2000), orderOf(""), "Content-Type", "application/json")
 	if got := message(t, out.Body.Bytes()); out.Code != 400 || got != "The subject of the client certificate has 2003 bytes, and a user name no more than 1024" {
 		t.Errorf("certificate: got %d %s", out.Code, got)
+	}
+}
+
+// TestHeadersOnTheWire: what a client writes into a connection, byte by byte, makes nobody of it but the one
+// that the proxy's header names.
+func TestHeadersOnTheWire(t *testing.T) {
+	w := newWorld(t, settings())
+	server := httptest.NewServer(w.handler)
+	defer server.Close()
+	tests := []struct {
+		name, headers string
+		status        int
+		user          string
+	}{
+		{"a name", "X-Remote-User: tbrady@DOMAIN.LOCAL\r\n", 201, "tbrady@DOMAIN.LOCAL"},
+		{"in other letters", "x-REMOTE-user: tbrady@DOMAIN.LOCAL\r\n", 201, "tbrady@DOMAIN.LOCAL"},
+		{"blanks around it", "X-Remote-User: \t tbrady@DOMAIN.LOCAL \t\r\n", 201, "tbrady@DOMAIN.LOCAL"},
+		{"only blanks", "X-Remote-User: \t \r\n", 401, ""},
+		{"another spelling", "X_Remote_User: root@DOMAIN.LOCAL\r\n", 401, ""},
+		{"two lines", "X-Remote-User: root@DOMAIN.LOCAL\r\nX-Remote-User: tbrady@DOMAIN.LOCAL\r\n", 400, ""},
+		{"two lines in other letters", "X-Remote-User: root@DOMAIN.LOCAL\r\nx-remote-user: tbrady@DOMAIN.LOCAL\r\n", 400, ""},
+		{"a comma is part of the name", "X-Remote-User: a@R, b@R\r\n", 201, "a@R, b@R"},
+		{"folded over two lines", "X-Remote-User: tbrady\r\n @DOMAIN.LOCAL\r\n", 201, "tbrady @DOMAIN.LOCAL"},
+		{"a bare carriage return", "X-Remote-User: a\rX-Remote-User: root\r\n", 400, ""},
+		{"a bare line feed ends the line", "X-Remote-User: a@R\nX-Other: b\r\n", 201, "a@R"},
+		{"NUL", "X-Remote-User: a\x00b\r\n", 400, ""},
+		{"a blank before the colon", "X-Remote-User : root\r\n", 400, ""},
+		{"Latin-1", "X-Remote-User: jir\xed\r\n", 400, ""},
+		{"a very long name", "X-Remote-User: " + strings.Repeat("n", 60_000) + "\r\n", 400, ""},
+		{"a header of two megabytes", "X-Remote-User: " + strings.Repeat("n", 2<<20) + "\r\n", 431, ""},
+		{"in a trailer", "Trailer: X-Remote-User\r\n", 401, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			body := orderOf("")
+			go func() {
+				// The server may have heard enough before the end.
+				_, _ = fmt.Fprintf(c, "POST /api/v1/requests HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-Remote-User: root\r\n\r\n",
+					tt.headers, len(body), body)
+			}()
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			content, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != tt.status {
+				t.Fatalf("status %d, want %d: %s", resp.StatusCode, tt.status, content)
+			}
+			if tt.status == 201 {
+				if got := userOf(t, content); got != tt.user {
+					t.Errorf("user %q, want %q", got, tt.user)
+				}
+			}
+		})
 	}
 }
 
