@@ -50,7 +50,7 @@ func FuzzKeytab(f *testing.F) {
 	f.Add(content[:20])
 	f.Add([]byte{5, 1, 0, 0})
 	f.Fuzz(func(t *testing.T, content []byte) {
-		k, err := parseKeytab(content)
+		k, err := ParseKeytab(content)
 		if (k == nil) != (err != nil) {
 			t.Fatalf("keytab %v, error %v", k, err)
 		}

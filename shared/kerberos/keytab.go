@@ -33,14 +33,15 @@ func LoadKeytab(path string) (*Keytab, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := parseKeytab(content)
+	k, err := ParseKeytab(content)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return k, nil
 }
 
-func parseKeytab(content []byte) (k *Keytab, err error) {
+// ParseKeytab reads a keytab's bytes, from a store of secrets for instance. The same holds for its errors.
+func ParseKeytab(content []byte) (k *Keytab, err error) {
 	// gokrb5's own errors print the file, keys and all, and damaged lengths make it panic.
 	damaged := errors.New("it is no keytab file, or a damaged one")
 	defer func() {
