@@ -383,6 +383,21 @@ var settings = []setting{
 		"Hosts that requirements files may name with --index-url besides the configured index's (comma list or JSON array).",
 		forManager("pip", "allowed_indexes", names),
 	},
+	{
+		"CACHITO_PIP_REFUSE_YANKED", groupPip, "false",
+		"`true`: a version of which every file was yanked fails the request; `false`: it is fetched with a warning, as pip does with pinned versions.",
+		forManager("pip", "refuse_yanked", truth),
+	},
+	{
+		"CACHITO_PIP_ALLOW_WEAK_HASHES", groupPip, "false",
+		"`true`: md5 and sha1 in requirements files count; `false`: only beside a stronger hash.",
+		forManager("pip", "allow_weak_hashes", truth),
+	},
+	{
+		"CACHITO_PIP_REFUSE_TRUSTED_HOST", groupPip, "false",
+		"`true`: a requirements file with --trusted-host fails the request; `false`: a warning. Certificates are checked either way.",
+		forManager("pip", "refuse_trusted_host", truth),
+	},
 
 	{
 		"CACHITO_RUBYGEMS_URL", groupRuby, "https://rubygems.org/",
