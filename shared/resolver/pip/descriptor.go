@@ -1,5 +1,3 @@
-// Package pip describes the package manager pip to the API: its name, options, purls and place in the
-// documents. Its resolver is not part of this program yet, so it cannot be enabled.
 package pip
 
 import (
@@ -20,7 +18,9 @@ func Descriptor() resolver.Descriptor {
 			{Name: "binary", Properties: []string{"packages", "arch", "os", "py_version", "py_impl", "abi", "platform"}, Extension: true},
 		},
 		Types: Rules(), RefusesReplacements: "pip",
-		Detect: func(names map[string]bool) bool { return names["requirements.txt"] },
+		Detect:  func(names map[string]bool) bool { return names[defaultFile] },
+		Version: "1",
+		New:     New,
 	}
 }
 

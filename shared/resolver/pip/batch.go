@@ -1,0 +1,429 @@
+package pip
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/integrity"
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/purl"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/pip/pep508"
+)
+
+const (
+	// maxCheckouts of git requirements at a time.
+	maxCheckouts = 4
+	// maxVerified files are looked into at a time.
+	maxVerified = 4
+)
+
+// batch is everything that a request needs, each thing once.
+type batch struct {
+	pip   *pip
+	in    resolver.Input
+	needs []*need
+	// pages by index and canonical name; artifacts in the order of the needs.
+	pages map[pageKey]*page
+}
+
+// need is a requirement of one package.
+type need struct {
+	requirement *requirement
+	file        *requirementsFile
+	index       string
+	binary      *binaryFilter
+	dev         bool
+	owner       *project
+
+	lock  locked
+	items []item // what it led to
+}
+
+// item is a file of the bundle that a requirement led to.
+type item struct {
+	place string // below deps/
+	file  resolver.File
+	// Of files of the index.
+	chosen *chosen
+}
+
+type pageKey struct{ index, project string }
+
+// page is a project's page of an index, with those files that somebody needs.
+type page struct {
+	key   pageKey
+	needs []*need
+	files []distribution
+}
+
+func newBatch(p *pip, in resolver.Input) *batch {
+	in.Fetcher = checkedFetcher{in.Fetcher}
+	return &batch{pip: p, in: in, pages: map[pageKey]*page{}}
+}
+
+// add notes what a package needs: for each requirement of each file, in file order, one need.
+func (b *batch) add(owner *project) {
+	for _, list := range []struct {
+		files []*requirementsFile
+		dev   bool
+	}{{owner.files, false}, {owner.buildFiles, true}} {
+		for _, listed := range list.files {
+			index := b.pip.indexes.standard
+			all := listed.all()
+			for _, f := range all {
+				if f.indexURL != "" { // pip takes the last it reads, for all files
+					index = f.indexURL
+				}
+			}
+			for _, f := range all {
+				for _, r := range f.requirements {
+					b.needs = append(b.needs, &need{requirement: r, file: f, index: index, binary: owner.options.binary, dev: list.dev, owner: owner})
+				}
+			}
+		}
+	}
+}
+
+// fetch fetches everything, verified.
+func (b *batch) fetch(ctx context.Context) error {
+	for _, n := range b.needs {
+		hashes := n.requirement.hashes
+		if n.requirement.kind == fromURL {
+			hashes = append(slices.Clone(hashes), n.requirement.cachitoHashes()...)
+		}
+		n.lock = parseLocked(hashes, b.pip.allowWeak)
+	}
+	if err := b.readPages(ctx); err != nil {
+		return err
+	}
+	if err := b.choose(ctx); err != nil {
+		return err
+	}
+	if err := b.download(ctx); err != nil {
+		return err
+	}
+	if err := b.verify(ctx); err != nil {
+		return err
+	}
+	return b.checkOut(ctx)
+}
+
+func (b *batch) selector(n *need) *selector {
+	return &selector{binary: n.binary, refuseYanked: b.pip.refuseYanked, log: b.in.Log}
+}
+
+// readPages asks the indexes for the pages that are needed, side by side. The error is that of the first
+// requirement that has one.
+func (b *batch) readPages(ctx context.Context) error {
+	var list []*page
+	for _, n := range b.needs {
+		if n.requirement.kind != fromIndex {
+			continue
+		}
+		key := pageKey{n.index, pep508.Canonical(n.requirement.written)}
+		if b.pages[key] == nil {
+			b.pages[key] = &page{key: key}
+			list = append(list, b.pages[key])
+		}
+		b.pages[key].needs = append(b.pages[key].needs, n)
+	}
+	return sideBySide(ctx, maxPages, len(list), func(ctx context.Context, i int) error {
+		p := list[i]
+		keep := func(file string) bool {
+			return slices.ContainsFunc(p.needs, func(n *need) bool {
+				return b.selector(n).relevant(file, n.requirement.written, n.requirement.version)
+			})
+		}
+		var err error
+		p.files, err = readPage(ctx, b.in.Fetcher, p.key.index, p.key.project, keep)
+		return err
+	})
+}
+
+// sideBySide runs n jobs, at most limit at a time, and returns the error of the first in order that
+// failed by itself.
+func sideBySide(ctx context.Context, limit, n int, job func(ctx context.Context, i int) error) error {
+	errs := make([]error, n)
+	group, run := errgroup.WithContext(ctx)
+	group.SetLimit(limit)
+	for i := range n {
+		group.Go(func() error {
+			if run.Err() != nil {
+				return nil
+			}
+			err := job(run, i)
+			if err != nil && (run.Err() == nil || ctx.Err() != nil) {
+				errs[i] = err
+			}
+			return err
+		})
+	}
+	failed := group.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return failed
+}
+
+// choose picks the files of each requirement.
+func (b *batch) choose(ctx context.Context) error {
+	for _, n := range b.needs {
+		r := n.requirement
+		switch r.kind {
+		case fromIndex:
+			files, err := b.selector(n).choose(ctx, r, b.pages[pageKey{n.index, pep508.Canonical(r.written)}].files, n.lock)
+			if err != nil {
+				return err
+			}
+			for i := range files {
+				n.items = append(n.items, item{place: indexPath(files[i].folder, files[i].file), chosen: &files[i]})
+			}
+		case fromURL:
+			if len(n.lock.digests) == 0 {
+				return n.lock.failed(r.urlFile())
+			}
+			if _, ok := parseWheel(r.urlFile()); r.ext == wheelExtension && !ok {
+				return fault.Client(fault.ValidationError, "The file name of %s is not valid for a wheel", r.line)
+			}
+			n.items = []item{{place: urlPath(r, slices.Concat(r.hashes, r.cachitoHashes())[0])}}
+		case fromGit:
+			n.items = []item{{place: gitPath(r.git)}}
+		}
+	}
+	return nil
+}
+
+// artifact is what is asked of the network for a file.
+func (n *need) artifact(it *item) resolver.Artifact {
+	a := resolver.Artifact{Describe: path.Base(it.place), MaxBytes: MaxDistributionBytes}
+	if it.chosen == nil {
+		a.URL = n.requirement.url[:indexAny(n.requirement.url, "#")]
+		a.Want = n.lock.digests
+		return a
+	}
+	a.URL = it.chosen.url
+	a.Want = integrity.Strongest(it.chosen.digests)
+	if _, proven := n.lock.allows(it.chosen.digests); !proven && len(a.Want) == 0 {
+		a.Want = n.lock.digests
+	}
+	return a
+}
+
+// download fetches the files of indexes and URLs, each once.
+func (b *batch) download(ctx context.Context) error {
+	var list []resolver.Artifact
+	position := map[string]int{}
+	positions := map[*item]int{}
+	for _, n := range b.needs {
+		for i := range n.items {
+			if n.requirement.kind == fromGit {
+				continue
+			}
+			a := n.artifact(&n.items[i])
+			key := a.URL + fmt.Sprint(a.Want)
+			at, ok := position[key]
+			if !ok {
+				at = len(list)
+				position[key] = at
+				list = append(list, a)
+			}
+			positions[&n.items[i]] = at
+		}
+	}
+	files, err := resolver.FetchAll(ctx, b.in, list)
+	if err != nil {
+		return err
+	}
+	for it, at := range positions {
+		it.file = files[at]
+	}
+	return nil
+}
+
+// verify looks into what came from an index: locked digests that could not be compared with the index's,
+// and the file's own metadata.
+func (b *batch) verify(ctx context.Context) error {
+	type job struct {
+		need *need
+		item *item
+	}
+	var jobs []job
+	for _, n := range b.needs {
+		for i := range n.items {
+			if n.items[i].chosen != nil {
+				jobs = append(jobs, job{n, &n.items[i]})
+			}
+		}
+	}
+	return sideBySide(ctx, maxVerified, len(jobs), func(ctx context.Context, i int) error {
+		return jobs[i].need.verify(ctx, b.in.Fetcher, jobs[i].item)
+	})
+}
+
+func (n *need) verify(ctx context.Context, f resolver.Fetcher, it *item) error {
+	name := it.chosen.file
+	if _, proven := n.lock.allows(it.chosen.digests); !proven {
+		if err := verifyLocked(ctx, f, it.file, name, n.lock); err != nil {
+			return err
+		}
+	}
+	look := verifySdist
+	if it.chosen.isWheel {
+		look = verifyWheel
+	}
+	m, err := look(ctx, f, it.file, name)
+	if err != nil || n.lock.any {
+		return err
+	}
+	return m.names(name, n.requirement.written, n.requirement.version)
+}
+
+// checkOut fetches git requirements, each commit once.
+func (b *batch) checkOut(ctx context.Context) error {
+	byPlace := map[string][]*item{}
+	var places []string
+	var sources []gitReference
+	for _, n := range b.needs {
+		if n.requirement.kind != fromGit {
+			continue
+		}
+		place := n.items[0].place
+		if byPlace[place] == nil {
+			places, sources = append(places, place), append(sources, n.requirement.git)
+		}
+		byPlace[place] = append(byPlace[place], &n.items[0])
+	}
+	return sideBySide(ctx, maxCheckouts, len(places), func(ctx context.Context, i int) error {
+		file, err := fetchGit(ctx, b.in, sources[i], fmt.Sprintf("git-%d", i))
+		for _, it := range byPlace[places[i]] {
+			it.file = file
+		}
+		return err
+	})
+}
+
+// dependency is what a need is reported as; ok is false when nothing was fetched for it.
+func (n *need) dependency() (packages.Dependency, bool) {
+	if len(n.items) == 0 {
+		return packages.Dependency{}, false
+	}
+	r := n.requirement
+	name, version := r.pkg, ""
+	if r.kind == fromIndex {
+		// The sdist's file name says how the project writes itself; wheels have no dashes.
+		version = n.items[0].chosen.version
+		for _, it := range n.items {
+			if !it.chosen.isWheel {
+				name, version = it.chosen.folder, it.chosen.version
+			}
+		}
+	} else {
+		version = r.reportedVersion()
+	}
+	dev := n.dev
+	return packages.Dependency{Name: name, Type: Name, Version: &version, Dev: &dev}, true
+}
+
+// output puts together what the resolver returns.
+func (b *batch) output(projects []*project) (resolver.Output, error) {
+	out := resolver.Output{EnvironmentVariables: environment(), Checksums: map[string][]string{}}
+	for _, one := range projects {
+		p := one.reported()
+		for _, n := range b.needs {
+			if n.owner != one {
+				continue
+			}
+			d, ok := n.dependency()
+			if !ok {
+				continue
+			}
+			p.Dependencies = append(p.Dependencies, d)
+			if err := n.document(&out, d); err != nil {
+				return out, err
+			}
+		}
+		out.Packages = append(out.Packages, p)
+	}
+	slices.Sort(out.Unverified)
+	out.Unverified = slices.Compact(out.Unverified)
+	var indexed []resolver.Entry
+	for _, n := range b.needs {
+		for i := range n.items {
+			entry := resolver.Entry{Path: n.items[i].place, File: &n.items[i].file}
+			out.Deps = append(out.Deps, entry)
+			if n.items[i].chosen != nil {
+				indexed = append(indexed, entry)
+			}
+		}
+	}
+	out.Deps = sortEntries(append(out.Deps, writeIndex(sortEntries(indexed))))
+	b.rewrite(&out, projects)
+	return out, nil
+}
+
+// document notes the files behind a dependency.
+func (n *need) document(out *resolver.Output, d packages.Dependency) error {
+	id, err := purl.PyPI(d.Name, d.Version)
+	if err != nil {
+		return fmt.Errorf("naming %s: %w", n.requirement.line, err)
+	}
+	for _, it := range n.items {
+		if !slices.Contains(out.Checksums[id], it.file.SHA256) {
+			out.Checksums[id] = append(out.Checksums[id], it.file.SHA256)
+			slices.Sort(out.Checksums[id])
+		}
+	}
+	if n.requirement.kind == fromIndex && !n.lock.any {
+		out.Unverified = append(out.Unverified, id)
+	}
+	return nil
+}
+
+// rewrite adds the requirements files that must differ in the bundle. A file that several packages use is
+// written once.
+func (b *batch) rewrite(out *resolver.Output, projects []*project) {
+	places := map[*requirement]string{}
+	for _, n := range b.needs {
+		if n.requirement.kind != fromIndex {
+			places[n.requirement] = n.items[0].place
+		}
+	}
+	hashed := map[*requirementsFile]bool{}
+	var files, constraints []*requirementsFile
+	for _, one := range projects {
+		for _, listed := range slices.Concat(one.files, one.buildFiles) {
+			all := listed.all()
+			required := slices.ContainsFunc(all, func(f *requirementsFile) bool { return f.requireHashes })
+			for _, f := range all {
+				files, constraints = append(files, f), append(constraints, f.constraints...)
+				hashed[f] = hashed[f] || required
+			}
+		}
+	}
+	// Of constraints only an --index-url matters; what else they say stays as it is.
+	constraints = slices.DeleteFunc(constraints, func(f *requirementsFile) bool { return f.indexURL == "" })
+	written := map[string]bool{}
+	for _, f := range append(files, constraints...) {
+		if written[f.path] || !f.needsRewriting() {
+			continue
+		}
+		written[f.path] = true
+		content := f.rewritten(places, hashed[f])
+		out.Overlays = append(out.Overlays, resolver.Entry{Path: f.path, Inline: content})
+		out.ConfigFiles = append(out.ConfigFiles, resolver.ConfigFile{Path: "app/" + f.path, Content: content})
+	}
+	slices.SortFunc(out.Overlays, func(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
+}
