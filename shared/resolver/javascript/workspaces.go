@@ -208,7 +208,7 @@ func (s *workspaceSearch) member(folder string) error {
 	if _, err := s.source.Stat(full); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if real, err := realPath(s.source, full); err != nil || !insideFolder(s.dir, real) {
+	if real, err := RealPath(s.source, full); err != nil || !insideFolder(s.dir, real) {
 		return outsideWorkspace(folder)
 	}
 	s.found[folder] = true
@@ -223,7 +223,7 @@ func (s *workspaceSearch) followLink(link string) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return false, nil
 	}
-	real, outside := realPath(s.source, full)
+	real, outside := RealPath(s.source, full)
 	if outside == nil && insideFolder(s.dir, real) || errors.Is(outside, errLinkLoop) {
 		return err == nil, nil
 	}
@@ -242,8 +242,8 @@ var (
 	errLinkLoop   = errors.New("the path leads through too many links")
 )
 
-// realPath follows the links of a path of the tree; what does not exist is as it is written.
-func realPath(tree *os.Root, name string) (string, error) {
+// RealPath follows the links of a path of the tree; what does not exist is as it is written.
+func RealPath(tree *os.Root, name string) (string, error) {
 	rest := strings.Split(path.Clean(name), "/")
 	real := ""
 	for hops := 0; len(rest) > 0; {

@@ -131,11 +131,11 @@ func TestFindWorkspaces(t *testing.T) {
 func TestRealPath(t *testing.T) {
 	root := workspaceTree(t, []string{"a/b"}, nil, map[string]string{"l": "a", "a/up": "..", "out": "../x", "abs": "/a", "loop": "loop2", "loop2": "loop"})
 	for name, want := range map[string]string{"a/b": "a/b", "l/b": "a/b", "a/up/l/b": "a/b", "out": "", "abs": "", "loop": "", "a/up/up/up": "up/up", "none/x": "none/x"} {
-		if got, err := realPath(root, name); got != want || (err == nil) != (want != "") {
+		if got, err := RealPath(root, name); got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, want)
 		}
 	}
-	if got, err := realPath(root, "a/.."); got != "" || err != nil {
+	if got, err := RealPath(root, "a/.."); got != "" || err != nil {
 		t.Errorf("the root: got %q, %v", got, err)
 	}
 }

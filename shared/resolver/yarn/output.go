@@ -1,0 +1,210 @@
+package yarn
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/purl"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+)
+
+// maxConfigFileBytes is up to which size a rewritten yarn.lock is a configuration file as well: those are kept
+// in the request's result as they are.
+const maxConfigFileBytes = 1 << 20
+
+// output puts together what was found. All its lists are sorted.
+func (r *run) output(ctx context.Context, projects []*project) (resolver.Output, error) {
+	out := resolver.Output{EnvironmentVariables: javascript.Environment(), Checksums: map[string][]string{}}
+	for _, p := range projects {
+		p.pkg.Dependencies = reported(p.deps)
+		out.Packages = append(out.Packages, p.pkg)
+		if err := addArtifacts(&out, p.deps); err != nil {
+			return out, err
+		}
+	}
+	slices.Sort(out.Unverified)
+	out.Unverified = slices.Compact(out.Unverified)
+	for id, list := range out.Checksums {
+		slices.Sort(list)
+		out.Checksums[id] = slices.Compact(list)
+	}
+	for name, f := range r.placed {
+		out.Deps = append(out.Deps, resolver.Entry{Path: name, File: &f})
+	}
+	if len(out.Deps) == 0 {
+		out.Deps = []resolver.Entry{{Path: Name, Dir: true}}
+		return out, nil
+	}
+	mirrored, err := r.mirror(projects)
+	if err != nil {
+		return out, err
+	}
+	out.Deps = append(out.Deps, mirrored...)
+	slices.SortFunc(out.Deps, byPath)
+
+	root := []byte(rcLines("./"))
+	out.Root = []resolver.Entry{{Path: rcName, Inline: root}}
+	out.ConfigFiles = []resolver.ConfigFile{{Path: rcName, Content: root}}
+	if out.Overlays, err = r.changedFiles(ctx, projects); err != nil {
+		return out, err
+	}
+	for _, e := range out.Overlays {
+		if e.File == nil {
+			out.ConfigFiles = append(out.ConfigFiles, resolver.ConfigFile{Path: "app/" + e.Path, Content: e.Inline})
+		}
+	}
+	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+func byPath(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) }
+
+// addArtifacts notes checksums, and what no digest of a lockfile vouches for. A commit vouches for a git
+// dependency, but not for the archive that a forge makes of it.
+func addArtifacts(out *resolver.Output, deps []*dependency) error {
+	for _, d := range deps {
+		if d.kind == javascript.FromFile {
+			continue
+		}
+		id, err := purl.NPM(Name, d.name, &d.version)
+		if err != nil {
+			return err
+		}
+		out.Checksums[id] = append(out.Checksums[id], d.file.SHA256)
+		if d.kind != javascript.FromGit && len(d.digests) == 0 {
+			out.Unverified = append(out.Unverified, id)
+		}
+	}
+	return nil
+}
+
+// reported are the dependencies as the API shows them, sorted: once each, the same name and version may have
+// several entries (an alias beside the real name).
+func reported(deps []*dependency) []packages.Dependency {
+	type key struct{ name, version string }
+	at := map[key]int{}
+	list := make([]packages.Dependency, 0, len(deps))
+	for _, d := range deps {
+		k := key{d.name, d.version}
+		if i, ok := at[k]; ok {
+			*list[i].Dev = *list[i].Dev && d.dev
+			continue
+		}
+		at[k] = len(list)
+		list = append(list, packages.Dependency{Name: d.name, Type: Name, Version: &d.version, Dev: &d.dev, HasReplaces: true})
+	}
+	slices.SortFunc(list, func(a, b packages.Dependency) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(*a.Version, *b.Version)
+	})
+	return list
+}
+
+// mirror gives every file its name in Yarn's mirror.
+func (r *run) mirror(projects []*project) ([]resolver.Entry, error) {
+	m := mirror{}
+	for place, f := range r.placed {
+		if name, ok := strings.CutPrefix(place, mirrorDir+"/"); ok { // of the package "mirror"
+			m[name] = mirrorFile{name: name, content: f.SHA256}
+		}
+	}
+	entries := map[string]resolver.Entry{}
+	for _, p := range projects {
+		for _, d := range p.deps {
+			if d.kind == javascript.FromFile {
+				continue
+			}
+			if err := m.add(d); err != nil {
+				return nil, err
+			}
+			if e, ok := m.entry(d); ok {
+				if _, have := entries[e.Path]; !have {
+					entries[e.Path] = e
+				}
+			}
+		}
+	}
+	var out []resolver.Entry
+	for _, e := range entries {
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// changedFiles are the files of the repository that must be others in the bundle, sorted: as a rule none.
+func (r *run) changedFiles(ctx context.Context, projects []*project) ([]resolver.Entry, error) {
+	out, err := r.overrideRC(projects)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range projects {
+		e, changed, err := r.rewriteLockfile(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, byPath)
+	return out, nil
+}
+
+// rewriteLockfile changes the URLs of those dependencies whose file in the mirror has another name than Yarn
+// would derive. Everything else stays as it is, byte for byte.
+func (r *run) rewriteLockfile(ctx context.Context, p *project) (resolver.Entry, bool, error) {
+	var none resolver.Entry
+	var moved []*dependency
+	for _, d := range p.deps {
+		if d.moved != "" {
+			moved = append(moved, d)
+		}
+	}
+	if len(moved) == 0 {
+		return none, false, nil
+	}
+	slices.SortFunc(moved, func(a, b *dependency) int { return int(a.entry.resolvedAt.from - b.entry.resolvedAt.from) })
+	content, err := r.in.Source.ReadFile(p.lock.path)
+	if err != nil {
+		return none, false, fmt.Errorf("reading %s: %w", p.lock.path, err)
+	}
+	var text bytes.Buffer
+	at := int64(0)
+	for _, d := range moved {
+		r.in.Log.WarnContext(ctx, "Two files have the same name in Yarn's offline mirror; this dependency gets another URL in yarn.lock",
+			"dependency", d.name+"@"+d.entry.version, "from", shortenURL(d.entry.resolved), "file", d.mirror.name)
+		text.Write(content[at:d.entry.resolvedAt.from])
+		quoted := json.NewEncoder(&text)
+		quoted.SetEscapeHTML(false)
+		if err := quoted.Encode(d.moved); err != nil {
+			return none, false, fmt.Errorf("rewriting %s: %w", p.lock.path, err)
+		}
+		text.Truncate(text.Len() - 1) // Encode ends the line
+		at = d.entry.resolvedAt.to
+	}
+	text.Write(content[at:])
+	name, err := javascript.RealPath(r.in.Source, path.Join(p.dir, "yarn.lock"))
+	if err != nil {
+		return none, false, fault.Client(fault.InvalidRepoStructure, "The file %s leads out of the repository", p.lock.path).Because(err)
+	}
+	e := resolver.Entry{Path: name, Inline: text.Bytes()}
+	if text.Len() > maxConfigFileBytes {
+		file, err := r.in.Fetcher.Store(ctx, io.Reader(&text))
+		if err != nil {
+			return none, false, fmt.Errorf("storing %s: %w", p.lock.path, err)
+		}
+		e = resolver.Entry{Path: name, File: &file}
+	}
+	return e, true, nil
+}

@@ -1,0 +1,198 @@
+package yarn
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+)
+
+// project is one path of a request.
+type project struct {
+	dir        string // in the repository, "." for the root
+	pkg        packages.Package
+	manifest   manifest
+	workspaces []workspace
+	lock       *lockfile
+	deps       []*dependency
+}
+
+// workspace is a member of a project.
+type workspace struct {
+	dir      string // relative to the project
+	manifest manifest
+}
+
+// manifest is what is read of a package.json. A member of another type than expected counts as missing.
+type manifest struct {
+	name, version string
+	workspaces    json.RawMessage
+	// needs are "name@spec" of dependencies, peerDependencies and optionalDependencies.
+	needs []string
+	// resolutions force versions: pattern -> spec.
+	resolutions map[string]string
+}
+
+// parseManifest reads a package.json; it is an error when that is no JSON object.
+func parseManifest(data []byte) (manifest, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &members); err != nil {
+		return manifest{}, err
+	}
+	if members == nil {
+		return manifest{}, errors.New("null instead of an object")
+	}
+	m := manifest{workspaces: members["workspaces"]}
+	_ = json.Unmarshal(members["name"], &m.name) // of another type: stays empty
+	_ = json.Unmarshal(members["version"], &m.version)
+	for _, section := range []string{"dependencies", "peerDependencies", "optionalDependencies"} {
+		for name, spec := range textMap(members[section]) {
+			m.needs = append(m.needs, name+"@"+spec)
+		}
+	}
+	m.resolutions = textMap(members["resolutions"])
+	return m, nil
+}
+
+// textMap reads an object's members that are texts.
+func textMap(raw json.RawMessage) map[string]string {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	out := make(map[string]string, len(all))
+	for name, value := range all {
+		var text string
+		if json.Unmarshal(value, &text) == nil {
+			out[name] = text
+		}
+	}
+	return out
+}
+
+// open finds and reads the files of a path, and works out its dependencies. Faults are the client's.
+func (r *run) open(ctx context.Context, dir string) (*project, error) {
+	if err := r.checkFiles(dir); err != nil {
+		return nil, err
+	}
+	p := &project{dir: dir}
+	var err error
+	if p.manifest, err = r.readManifest(path.Join(dir, "package.json")); err != nil {
+		return nil, err
+	}
+	if p.manifest.name == "" || p.manifest.version == "" {
+		return nil, fault.Client(fault.InvalidRequestData, "The package.json file is missing required data (name, version)")
+	}
+	p.pkg = packages.Package{Name: p.manifest.name, Type: Name, Version: &p.manifest.version}
+	if dir != "." {
+		p.pkg.Path = dir
+	}
+	if p.lock, err = r.readLockfile(path.Join(dir, "yarn.lock")); err != nil {
+		return nil, err
+	}
+	patterns, err := javascript.WorkspacePatterns(path.Join(dir, "package.json"), p.manifest.workspaces)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.findWorkspaces(ctx, p, patterns); err != nil {
+		return nil, err
+	}
+	rule := javascript.FileRule{Workspaces: patterns, Allowed: r.allowlist[p.pkg.Name]}
+	return p, r.findDependencies(p, rule)
+}
+
+// checkFiles says what must be there and what must not. The sentences are upstream's.
+func (r *run) checkFiles(dir string) error {
+	prefix := ""
+	if dir != "." {
+		prefix = dir + "/"
+	}
+	failed := func(format string, name string) error {
+		return fault.Client(fault.InvalidRepoStructure, "File check failed for yarn: "+format, prefix+name)
+	}
+	for _, name := range []string{"package.json", "yarn.lock"} {
+		info, err := r.in.Source.Stat(path.Join(dir, name))
+		if err != nil {
+			return failed("the %s file must be present", name)
+		}
+		if !info.Mode().IsRegular() {
+			return failed("%s must be a file", name)
+		}
+	}
+	for _, name := range []string{"package-lock.json", "npm-shrinkwrap.json"} {
+		if _, err := r.in.Source.Lstat(path.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return failed("the %s file must not be present", name)
+		}
+	}
+	if _, err := r.in.Source.Lstat(path.Join(dir, "node_modules")); !errors.Is(err, fs.ErrNotExist) {
+		return failed("the %s directory must not be present", "node_modules")
+	}
+	return nil
+}
+
+func (r *run) readManifest(name string) (manifest, error) {
+	info, err := r.in.Source.Stat(name)
+	if err == nil && info.Size() > javascript.MaxPackageJSONBytes {
+		return manifest{}, fault.Client(fault.UnsupportedFeature, "The file %s has %d bytes, the limit is %d", name, info.Size(), javascript.MaxPackageJSONBytes)
+	}
+	data, err := r.in.Source.ReadFile(name)
+	if err != nil {
+		return manifest{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	m, err := parseManifest(data)
+	if err != nil {
+		return m, fault.Client(fault.InvalidFileFormat, "The file %s is not valid JSON: %s", name, err).Because(err)
+	}
+	return m, nil
+}
+
+func (r *run) readLockfile(name string) (*lockfile, error) {
+	f, err := r.in.Source.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", name, err)
+	}
+	defer f.Close()
+	lock, err := parseLockfile(f, name, &r.entriesLeft)
+	if errors.Is(err, errBerry) {
+		return nil, fault.Client(fault.UnsupportedFeature, "%s is a lockfile of Yarn 2 or newer (it has __metadata); only Yarn 1 lockfiles are supported so far", name)
+	}
+	return lock, err
+}
+
+// findWorkspaces reads the members of a project. Yarn 1 takes "!" at the beginning of a pattern for a
+// letter of a name, so such patterns take nothing out; and it leaves out members without a name.
+func (r *run) findWorkspaces(ctx context.Context, p *project, patterns []string) error {
+	var positive []string
+	for _, pattern := range patterns {
+		if strings.HasPrefix(pattern, "!") {
+			r.in.Log.WarnContext(ctx, "Yarn 1 does not understand negated workspace patterns: it is without effect", "pattern", pattern)
+			continue
+		}
+		positive = append(positive, pattern)
+	}
+	dirs, err := javascript.FindWorkspaces(r.in.Source, p.dir, positive)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		name := path.Join(p.dir, dir, "package.json")
+		m, err := r.readManifest(name)
+		if err != nil {
+			return err
+		}
+		if m.name == "" {
+			r.in.Log.WarnContext(ctx, "A workspace has no name and is left out, as Yarn does", "file", name)
+			continue
+		}
+		p.workspaces = append(p.workspaces, workspace{dir, m})
+	}
+	return nil
+}
