@@ -208,12 +208,19 @@ func TestTrustedProxies(t *testing.T) {
 			}
 
 			r = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/requests", nil)
+			r.Host = "localhost"
 			r.Header.Set("X-Forwarded-Host", "outer.example")
+			r.Header.Set("X-Forwarded-Proto", "https")
+			r.Header.Set("X-Forwarded-Prefix", "/stage")
 			r.RemoteAddr = tt.remote
 			out = httptest.NewRecorder()
 			w.handler.ServeHTTP(out, r)
-			if got := strings.Contains(out.Body.String(), "http://outer.example/"); got != tt.trusted {
-				t.Errorf("links: %s", out.Body)
+			base := "http://localhost/api/v1/"
+			if tt.trusted {
+				base = "https://outer.example/stage/api/v1/"
+			}
+			if !strings.Contains(out.Body.String(), `"first": "`+base) {
+				t.Errorf("links: want %s: %s", base, out.Body)
 			}
 		})
 	}

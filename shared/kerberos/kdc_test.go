@@ -49,6 +49,8 @@ type forge struct {
 	client  types.Authenticator
 	sealed  types.EncryptionKey // what the client encrypts with; none: the ticket's key
 	options []int               // of the AP-REQ
+	// cut shortens the cipher texts of ticket and authenticator to so many bytes; 0: it does not.
+	cutTicket, cutClient int
 	// mechanisms of the negotiation; nil: the token is Kerberos' own, without negotiation.
 	mechanisms []asn1.ObjectIdentifier
 }
@@ -128,6 +130,9 @@ func (f *forge) token(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if f.cutTicket > 0 {
+		encrypted.Cipher = encrypted.Cipher[:f.cutTicket]
+	}
 	ticket := messages.Ticket{TktVNO: 5, Realm: f.realm, SName: sname, EncPart: encrypted}
 	key = f.ticket.Key
 	if f.sealed.KeyType != 0 {
@@ -136,6 +141,9 @@ func (f *forge) token(t testing.TB) []byte {
 	sealed, err := crypto.GetEncryptedData(must(f.client.Marshal()), key, keyusage.AP_REQ_AUTHENTICATOR, 0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if f.cutClient > 0 {
+		sealed.Cipher = sealed.Cipher[:f.cutClient]
 	}
 	request := messages.APReq{PVNO: 5, MsgType: 14, APOptions: types.NewKrbFlags(), Ticket: ticket, EncryptedAuthenticator: sealed}
 	for _, o := range f.options {
