@@ -2,8 +2,6 @@ package rubygems
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"os"
 	"path"
@@ -26,7 +24,7 @@ const gemHost = "gems.example"
 // (registry/git/HOST/PATH@COMMIT/FILE).
 func TestScenarios(t *testing.T) {
 	gem := rubygemstest.Gem{Name: "a", Version: "1.0", Files: map[string]string{"lib/a.rb": "puts 1\n"}}.Build()
-	expand := map[string]string{"THE_REF": resolvertest.Ref, "SUM_OF_A": fmt.Sprintf("%x", sha256.Sum256(gem))}
+	expand := map[string]string{"THE_REF": resolvertest.Ref, "SUM_OF_A": sum256(gem)}
 	resolvertest.RunFolder(t, "testdata", expand, *update, func(t *testing.T, s resolvertest.Scenario) resolvertest.Result {
 		return runScenario(t, s)
 	})

@@ -84,24 +84,30 @@ func list(b *strings.Builder, key string, items []string) {
 
 // Build makes the gem's file.
 func (g Gem) Build() []byte {
-	return Archive(map[string][]byte{"metadata.gz": Gzip([]byte(g.Metadata())), "data.tar.gz": Gzip(g.data())})
+	return Archive(File{"metadata.gz", Gzip([]byte(g.Metadata()))}, File{"data.tar.gz", Gzip(g.data())})
 }
 
 func (g Gem) data() []byte {
-	files := map[string][]byte{}
-	for name, content := range g.Files {
-		files[name] = []byte(content)
+	var files []File
+	for _, name := range slices.Sorted(maps.Keys(g.Files)) {
+		files = append(files, File{name, []byte(g.Files[name])})
 	}
-	return Archive(files)
+	return Archive(files...)
 }
 
-// Archive makes a tar of files, sorted by name.
-func Archive(files map[string][]byte) []byte {
+// File of an archive.
+type File struct {
+	Name    string
+	Content []byte
+}
+
+// Archive makes a tar.
+func Archive(files ...File) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		must(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Format: tar.FormatUSTAR}))
-		_, err := w.Write(files[name])
+	for _, f := range files {
+		must(w.WriteHeader(&tar.Header{Name: f.Name, Mode: 0o644, Size: int64(len(f.Content)), Format: tar.FormatUSTAR}))
+		_, err := w.Write(f.Content)
 		must(err)
 	}
 	must(w.Close())
