@@ -22,7 +22,14 @@ func trustedOrigins(publicURL string) (*http.CrossOriginProtection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("public URL %q: %w", publicURL, err)
 	}
-	if err := p.AddTrustedOrigin(strings.ToLower(u.Scheme + "://" + u.Host)); err != nil {
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	switch scheme { // browsers leave the usual port out
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	}
+	if err := p.AddTrustedOrigin(scheme + "://" + host); err != nil {
 		return nil, fmt.Errorf("public URL %q: %w", publicURL, err)
 	}
 	return p, nil

@@ -139,19 +139,15 @@ type repository struct {
 //	git@host:ns/name                   -> host, ns/name
 func readRepository(raw string) repository {
 	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil || u.Host == "" || u.Opaque != "" {
-		rest := raw
-		if scheme, after, ok := strings.Cut(raw, "://"); ok {
-			rest = after
-			if end := strings.IndexAny(rest, "/?#"); end < 0 || strings.LastIndex(rest[:end], "@") < 0 {
-				return repository{Path: scheme + "://…"} // it cannot be parsed: who knows what is in it
-			}
-		}
-		host, after, ok := strings.Cut(rest, ":")
+	if scheme, _, isURL := strings.Cut(raw, "://"); isURL && (err != nil || u.Host == "") {
+		return repository{Path: scheme + "://…"} // it cannot be parsed: who knows where a password is in it
+	}
+	if err != nil || u.Host == "" {
+		host, rest, ok := strings.Cut(raw, ":")
 		if !ok || strings.Contains(host, "/") {
-			return repository{Path: rest}
+			return repository{Path: raw}
 		}
-		return repository{Host: host[strings.LastIndex(host, "@")+1:], Path: strings.TrimSuffix(after, ".git")}
+		return repository{Host: host[strings.LastIndex(host, "@")+1:], Path: strings.TrimSuffix(rest, ".git")}
 	}
 	out := repository{Host: u.Host, Path: strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")}
 	if u.Scheme == "http" || u.Scheme == "https" {

@@ -125,9 +125,16 @@ func complete() told {
 		},
 	}
 	modules := []struct{ name, version string }{
-		{"github.com/alecthomas/kong", "v1.6.0"}, {"github.com/go-git/go-git/v5", "v5.13.0"}, {"github.com/google/go-cmp", "v0.7.0"},
-		{"github.com/klauspost/compress", "v1.18.0"}, {"github.com/prometheus/client_golang", "v1.23.0"}, {"golang.org/x/crypto", "v0.45.0"},
-		{"golang.org/x/mod", "v0.30.0"}, {"golang.org/x/net", "v0.47.0"}, {"golang.org/x/sync", "v0.18.0"}, {"gopkg.in/yaml.v3", "v3.0.1"},
+		{"github.com/alecthomas/kong", "v1.6.0"},
+		{"github.com/go-git/go-git/v5", "v5.13.0"},
+		{"github.com/google/go-cmp", "v0.7.0"},
+		{"github.com/klauspost/compress", "v1.18.0"},
+		{"github.com/prometheus/client_golang", "v1.23.0"},
+		{"golang.org/x/crypto", "v0.45.0"},
+		{"golang.org/x/mod", "v0.30.0"},
+		{"golang.org/x/net", "v0.47.0"},
+		{"golang.org/x/sync", "v0.18.0"},
+		{"gopkg.in/yaml.v3", "v3.0.1"},
 	}
 	app := packages.Package{Name: "example.org/storefront", Type: "gomod", Version: text("v1.8.0")}
 	tools := packages.Package{Name: "example.org/storefront/tools", Type: "gomod", Version: text("v0.0.0-20261125063000-f2d5a1c9b3e7"), Path: "tools"}

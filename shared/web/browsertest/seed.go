@@ -166,7 +166,7 @@ func (s *seed) addFiles(ctx context.Context, id int64, files map[string]string) 
 func (s *seed) log(ctx context.Context, id int64, lines ...string) error {
 	w := requestlog.New(s.blobs, id, func() time.Time { return s.now })
 	for _, line := range lines {
-		w.Logger().InfoContext(ctx, line)
+		w.Logger().InfoContext(ctx, line) //nolint:sloglint // what repositories say
 	}
 	return w.Close(ctx)
 }
