@@ -10,19 +10,20 @@ import (
 )
 
 const (
-	// Repositories is how many repositories copies are spread over.
+	// Repositories and Refs are how many repositories and commits copies are spread over.
 	Repositories = 200
+	Refs         = 2000
 	// blockSize is store/sqlite's.
 	blockSize = 1000
 )
 
-// RepoURL is the repository of a copy, Ref its commit: no two copies have the same.
+// RepoURL is the repository of a copy, Ref its commit.
 func RepoURL(id int64) string {
 	return fmt.Sprintf("https://git.example/team/project%d.git", id%Repositories)
 }
 
 // Ref is the commit of a copy.
-func Ref(id int64) string { return fmt.Sprintf("%040x", id) }
+func Ref(id int64) string { return fmt.Sprintf("%040x", id%Refs) }
 
 // DB is the database of a store/sqlite.
 type DB interface {
@@ -30,7 +31,7 @@ type DB interface {
 }
 
 // Copy makes n requests of the k that the database holds (ids 1 to k): each further id is a copy of one of
-// them, in turns, with a repository and commit of its own, and one second newer than the one before; the
+// them, in turns, with a repository and commit by its id, and one second newer than the one before; the
 // last is as new as what it is a copy of. Nothing is synced on the way: it is no way to store what matters.
 //
 // db is the database of an open store/sqlite (its DB). Every table says what the store would have said, had
@@ -52,7 +53,7 @@ func Copy(ctx context.Context, db DB, n int64) (err error) {
 		return err
 	}
 	for _, statement := range copying {
-		if _, err := conn.ExecContext(ctx, statement, k, n, Repositories, blockSize); err != nil {
+		if _, err := conn.ExecContext(ctx, statement, k, n, Repositories, blockSize, Refs); err != nil {
 			_, undo := conn.ExecContext(ctx, `ROLLBACK; PRAGMA synchronous = FULL`)
 			return errors.Join(fmt.Errorf("%.60s...: %w", statement, err), undo)
 		}
@@ -62,7 +63,7 @@ func Copy(ctx context.Context, db DB, n int64) (err error) {
 	return err
 }
 
-// copying is run in this order with ?1 = k, ?2 = n, ?3 = Repositories, ?4 = blockSize. Rows are inserted in
+// copying is run in this order with ?1 = k, ?2 = n, ?3 = Repositories, ?4 = blockSize, ?5 = Refs. Rows are inserted in
 // the order of their keys, which is what makes it quick.
 var copying = []string{
 	`CREATE TEMP TABLE ids (id INTEGER PRIMARY KEY, of INTEGER NOT NULL, earlier INTEGER NOT NULL) STRICT`,
@@ -73,7 +74,7 @@ var copying = []string{
 
 	`WITH copy (id, created, updated, body, repo, ref) AS (
 			SELECT i.id, r.created - earlier, r.updated - earlier, body,
-				'https://git.example/team/project' || (i.id % ?3) || '.git', printf('%040x', i.id)
+				'https://git.example/team/project' || (i.id % ?3) || '.git', printf('%040x', i.id % ?5)
 			FROM temp.ids i JOIN request r ON r.id = i.of)
 		INSERT INTO request (id, created, repo_name, ref, state, updated, body)
 		SELECT id, created, 'team/project' || (id % ?3), ref, body ->> '$.State', updated,
@@ -92,7 +93,7 @@ var copying = []string{
 	`INSERT INTO reference (key, request_id)
 		SELECT key, i.id FROM reference r JOIN temp.ids i ON i.of = r.request_id ORDER BY key, i.id`,
 
-	`INSERT INTO list_index (filter, value, id) SELECT 'ref', printf('%040x', id), id FROM temp.ids`,
+	`INSERT INTO list_index (filter, value, id) SELECT 'ref', printf('%040x', id % ?5) AS ref, id FROM temp.ids ORDER BY ref, id`,
 	`INSERT INTO list_index (filter, value, id)
 		SELECT 'repo', 'https://git.example/team/project' || (id % ?3) || '.git' AS repo, id FROM temp.ids ORDER BY repo, id`,
 	`INSERT INTO list_index (filter, value, id)
