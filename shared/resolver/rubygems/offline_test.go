@@ -21,13 +21,13 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver/rubygems/rubygemstest"
 )
 
-// requireTools is the environment variable with which a missing ruby, bundler or unshare is a failure: CI sets it.
+// requireTools is the environment variable with which a missing tool is a failure: CI sets it.
 const requireTools = "CACHITO_REQUIRE_TOOLS"
 
 // needTools skips where the tools of an offline build are not installed.
 func needTools(t *testing.T) {
 	t.Helper()
-	for _, tool := range []string{"ruby", "bundle", "unshare"} {
+	for _, tool := range []string{"ruby", "bundle", "unshare", "make", "cc"} {
 		if _, err := exec.LookPath(tool); err == nil {
 			continue
 		}
@@ -91,7 +91,7 @@ func (f folder) Link(name, target string) error {
 	return errors.Join(f.MkdirAll(path.Dir(name), 0o755), f.Symlink(target, name))
 }
 
-// offlineScenario is an application with gems of every kind: from the registry (one of which needs another), two of one
+// offlineScenario is an application with gems of every kind: from the registry (one needs another, one is compiled), two of one
 // git repository, one of a repository with a submodule, one in the repository itself and one beside the package. Each
 // prints its name.
 func offlineScenario(t *testing.T) (resolvertest.Scenario, *rubygemstest.Registry, gitServer) {
@@ -99,6 +99,11 @@ func offlineScenario(t *testing.T) (resolvertest.Scenario, *rubygemstest.Registr
 	registry := rubygemstest.NewRegistry(
 		rubygemstest.Gem{Name: "toplevel", Version: "1.2.3", Needs: []string{"needed-one"}, Files: map[string]string{
 			"lib/toplevel.rb": "require 'needed/one'\nputs 'toplevel'\n",
+		}},
+		rubygemstest.Gem{Name: "native", Version: "2.0", Extensions: []string{"ext/native/extconf.rb"}, Files: map[string]string{
+			"ext/native/extconf.rb": "require 'mkmf'\ncreate_makefile('native/native')\n",
+			"ext/native/native.c":   "#include <ruby.h>\nvoid Init_native(void) { rb_define_global_const(\"COMPILED\", rb_str_new_cstr(\"native\")); }\n",
+			"lib/native.rb":         "require 'native/native'\nputs COMPILED\n",
 		}},
 		rubygemstest.Gem{Name: "needed-one", Version: "0.1.0.pre.2", Files: map[string]string{"lib/needed/one.rb": "puts 'needed-one'\n"}},
 	)
@@ -122,6 +127,7 @@ func offlineScenario(t *testing.T) (resolvertest.Scenario, *rubygemstest.Registr
 {"packages": [{"path": "."}, {"path": "sub/package"}]}
 -- repo/Gemfile --
 source "https://rubygems.org"
+gem "native"
 gem "toplevel"
 gem "git_first", git: "https://git.example/team/shared.rb.git", branch: "main"
 gem "git-second", git: "https://git.example/team/shared.rb.git", branch: "main"
@@ -152,6 +158,7 @@ PATH
 GEM
   remote: https://rubygems.org/
   specs:
+    native (2.0)
     needed-one (0.1.0.pre.2)
     toplevel (1.2.3)
       needed-one
@@ -164,6 +171,7 @@ DEPENDENCIES
   git-second!
   git_first!
   local!
+  native
   outer!
   toplevel
   unwanted
@@ -181,6 +189,7 @@ require "git_first"
 require "git-second"
 require "outer"
 require "local"
+require "native"
 abort "BUNDLE_WITHOUT is not kept" if Gem.loaded_specs["unwanted"]
 -- repo/vendor/local/local.gemspec --
 LOCALSPEC
@@ -243,7 +252,7 @@ func TestBundleInstallOffline(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), place, "bundle")
 			res.Unpack(t, dir)
 			for pkg, want := range map[string]string{
-				".":           "needed-one\ntoplevel\ngit_first by its tool\ngit-second\nof the submodule\nouter\nlocal\n",
+				".":           "needed-one\ntoplevel\ngit_first by its tool\ngit-second\nof the submodule\nouter\nlocal\nnative\n",
 				"sub/package": "needed-one\nbeside\n",
 			} {
 				app := filepath.Join(dir, "app", pkg)

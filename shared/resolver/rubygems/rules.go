@@ -160,8 +160,8 @@ func shownRemote(remote string) (string, error) {
 		return "", errors.New("it cannot be parsed") // the error would quote it
 	}
 	for element := range strings.SplitSeq(u.Path, "/") {
-		if element == "." || element == ".." {
-			return "", errors.New("its path has dots for a name")
+		if element == "." || element == ".." || element == ".git" {
+			return "", errors.New("its path has a part that is no name")
 		}
 	}
 	if !gitHostPattern.MatchString(u.Host) || !gitPathPattern.MatchString(u.Path) || u.RawPath != "" || u.RawQuery != "" || u.Fragment != "" {
