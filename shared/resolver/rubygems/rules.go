@@ -164,7 +164,7 @@ func shownRemote(remote string) (string, error) {
 			return "", errors.New("its path has a part that is no name")
 		}
 	}
-	if !gitHostPattern.MatchString(u.Host) || !gitPathPattern.MatchString(u.Path) || u.RawPath != "" || u.RawQuery != "" || u.Fragment != "" {
+	if !gitHostPattern.MatchString(u.Host) || !gitPathPattern.MatchString(u.Path) || strings.ContainsAny(remote, "%?#") {
 		return "", errors.New("its host or path has other characters, or it has a query or fragment")
 	}
 	if u.User == nil {

@@ -42,10 +42,18 @@ func (g Gem) platform() string {
 	return g.Platform
 }
 
+// version in YAML: one that looks like a number is quoted.
+func (g Gem) version() string {
+	if strings.Count(g.Version, ".") < 2 {
+		return "'" + g.Version + "'"
+	}
+	return g.Version
+}
+
 // Metadata is the YAML of the gem's specification, as `gem build` of RubyGems 3.3 writes it.
 func (g Gem) Metadata() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "--- !ruby/object:Gem::Specification\nname: %s\nversion: !ruby/object:Gem::Version\n  version: %s\nplatform: %s\n", g.Name, g.Version, g.platform())
+	fmt.Fprintf(&b, "--- !ruby/object:Gem::Specification\nname: %s\nversion: !ruby/object:Gem::Version\n  version: %s\nplatform: %s\n", g.Name, g.version(), g.platform())
 	b.WriteString("authors:\n- Test Author\nautorequire:\nbindir: bin\ncert_chain: []\ndate: 2024-01-02 00:00:00.000000000 Z\n")
 	if len(g.Needs) == 0 {
 		b.WriteString("dependencies: []\n")
