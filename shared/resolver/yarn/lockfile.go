@@ -82,11 +82,12 @@ func parseLockfile(r io.Reader, path string, left *int) (*lockfile, error) {
 	var long []byte
 	for {
 		piece, err := lines.ReadSlice('\n')
+		if len(long)+len(piece) > maxLineBytes {
+			p.line++
+			return nil, p.wrong("the line has more than %d bytes", maxLineBytes)
+		}
 		if errors.Is(err, bufio.ErrBufferFull) {
-			if long = append(long, piece...); len(long) > maxLineBytes {
-				p.line++
-				return nil, p.wrong("the line has more than %d bytes", maxLineBytes)
-			}
+			long = append(long, piece...)
 			continue
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
