@@ -46,8 +46,31 @@ func newKDC(t *testing.T) *kdc {
 		}
 		k.path[tool] = path
 	}
-	port := freePort(t)
-	k.write("krb5.conf", fmt.Sprintf(`[libdefaults]
+	conf := "[realms]\n"
+	for _, realm := range []string{homeRealm, partnerRealm} {
+		conf += fmt.Sprintf("  %[1]s = {\n    database_name = %[2]s/%[1]s.db\n    key_stash_file = %[2]s/%[1]s.stash\n    max_life = 10h\n  }\n", realm, k.dir)
+	}
+	k.write("krb5.conf", "[libdefaults]\n  default_realm = "+homeRealm+"\n")
+	k.write("kdc.conf", conf)
+	for _, realm := range []string{homeRealm, partnerRealm} {
+		k.run("", "kdb5_util", "create", "-r", realm, "-s", "-P", "master")
+		// The key that the realms share: users of the partner may come to services here.
+		k.add(realm, "krbtgt/"+homeRealm+"@"+partnerRealm, "-pw", "shared")
+	}
+	for range 5 { // somebody else may take the port that was free
+		port := freePort(t)
+		k.write("kdc.conf", fmt.Sprintf("[kdcdefaults]\n  kdc_listen = 127.0.0.1:%[1]d\n  kdc_tcp_listen = 127.0.0.1:%[1]d\n%s", port, conf))
+		k.write("krb5.conf", fmt.Sprintf(clientConf, homeRealm, partnerRealm, port))
+		if k.start(port) {
+			return k
+		}
+	}
+	t.Fatal("the KDC does not start")
+	return nil
+}
+
+// clientConf is what clients know: where the KDCs are, and that names are as they stand.
+const clientConf = `[libdefaults]
   default_realm = %[1]s
   dns_lookup_kdc = false
   dns_lookup_realm = false
@@ -63,43 +86,40 @@ func newKDC(t *testing.T) *kdc {
   }
 [domain_realm]
   localhost = %[1]s
-`, homeRealm, partnerRealm, port))
-	conf := fmt.Sprintf("[kdcdefaults]\n  kdc_listen = 127.0.0.1:%[1]d\n  kdc_tcp_listen = 127.0.0.1:%[1]d\n[realms]\n", port)
-	for _, realm := range []string{homeRealm, partnerRealm} {
-		conf += fmt.Sprintf(`  %[1]s = {
-    database_name = %[2]s/%[1]s.db
-    key_stash_file = %[2]s/%[1]s.stash
-    max_life = 10h
-  }
-`, realm, k.dir)
-	}
-	k.write("kdc.conf", conf)
-	for _, realm := range []string{homeRealm, partnerRealm} {
-		k.run("", "kdb5_util", "create", "-r", realm, "-s", "-P", "master")
-		// The key that the realms share: users of the partner may come to services here.
-		k.add(realm, "krbtgt/"+homeRealm+"@"+partnerRealm, "-pw", "shared")
-	}
+`
+
+// start serves both realms until the test ends, and reports whether it does.
+func (k *kdc) start(port int) bool {
+	k.t.Helper()
 	serve := exec.Command(k.path["krb5kdc"], "-n", "-r", homeRealm, "-r", partnerRealm)
 	serve.Env = k.env("")
 	var said bytes.Buffer
 	serve.Stdout, serve.Stderr = &said, &said
 	if err := serve.Start(); err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	ended := make(chan struct{})
+	go func() {
+		_ = serve.Wait() // by a signal, or because the port is taken
+		close(ended)
+	}()
+	k.t.Cleanup(func() {
 		_ = serve.Process.Signal(syscall.SIGTERM) // it is gone if this fails
-		_ = serve.Wait()                          // ended by a signal
+		<-ended
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c.Close()
-			return k
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		select {
+		case <-ended:
+			k.t.Logf("the KDC ended: %s", said.String())
+			return false
+		case <-time.After(20 * time.Millisecond):
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the KDC does not start: %v\n%s", err, said.String())
+		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			c.Close()
+			return true
 		}
 	}
+	return false
 }
 
 // missing ends the test: with a failure where everything must be tested, else saying what it did not do.
