@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -247,3 +249,34 @@ func refused(kind fault.Type, message string) string {
 
 // noDeps is what deps is without any file.
 const noDeps = "npm/\n"
+
+func settingsOf(values map[string]string) resolver.Settings { return resolver.Settings{Values: values} }
+
+// peakHeap watches the heap; the function it returns ends that and says by how much it grew at most.
+func peakHeap(t testing.TB) func() uint64 {
+	t.Helper()
+	runtime.GC()
+	read := func() uint64 {
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	before := read()
+	stop, done := make(chan struct{}), make(chan uint64)
+	go func() {
+		most := before
+		for {
+			most = max(most, read())
+			select {
+			case <-stop:
+				done <- most - before
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() uint64 {
+		close(stop)
+		return <-done
+	}
+}
