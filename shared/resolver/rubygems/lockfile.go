@@ -102,7 +102,6 @@ var (
 	specLine     = regexp.MustCompile(`^    (` + namePattern + `)(?: \((` + versionPattern + `)(?:-(` + platformPattern + `))?\))?!?$`)
 	needLine     = regexp.MustCompile(`^      (` + namePattern + `)(?: \([^()]*\))?!?$`)
 	checksumLine = regexp.MustCompile(`^  (` + namePattern + `) \((` + versionPattern + `)(?:-(` + platformPattern + `))?\)(?: ([^ ]+))?$`)
-	conflictLine = regexp.MustCompile(`^(?:<{7}|={7}|>{7}|\|{7})(?: |$)`)
 )
 
 // parseLockfile reads a Gemfile.lock. Errors are *formatError, or those of reading.
@@ -177,13 +176,24 @@ func (p *lockfileParser) checkText(line string) error {
 	if !utf8.ValidString(line) {
 		return p.fail("it is not UTF-8")
 	}
-	if i := strings.IndexFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
-		return p.fail("it has a control character (0x%02x)", line[i])
+	for i := range len(line) {
+		if line[i] < ' ' || line[i] == 0x7f {
+			return p.fail("it has a control character (0x%02x)", line[i])
+		}
 	}
-	if conflictLine.MatchString(line) {
+	if isConflictMark(line) {
 		return p.fail("it is the mark of a merge conflict: resolve the conflict and run `bundle lock`")
 	}
 	return nil
+}
+
+// isConflictMark: seven of "<", "=", ">" or "|" begin the line, and a blank or nothing follows.
+func isConflictMark(line string) bool {
+	const length = 7
+	if len(line) < length || !strings.ContainsRune("<=>|", rune(line[0])) || strings.Count(line[:length], line[:1]) < length {
+		return false
+	}
+	return len(line) == length || line[length] == ' '
 }
 
 // begin starts a section.
@@ -211,14 +221,14 @@ func (p *lockfileParser) source(line string) error {
 		return nil
 	}
 	if p.inSpecs {
+		if strings.HasPrefix(line, "      ") && len(src.specs) > 0 && needLine.MatchString(line) {
+			return nil
+		}
 		if m := specLine.FindStringSubmatch(line); m != nil {
 			if p.gems++; p.gems > MaxGems {
 				return p.fail("more than %d gems", MaxGems)
 			}
 			src.specs = append(src.specs, lockedGem{name: m[1], version: m[2], platform: m[3]})
-			return nil
-		}
-		if needLine.MatchString(line) && len(src.specs) > 0 {
 			return nil
 		}
 	}
