@@ -77,6 +77,11 @@ func (r *run) describe(p *project, d *dependency) error {
 	if d.kind, err = r.registry.Classify(d.name, d.source); err != nil {
 		return err
 	}
+	if d.kind != javascript.FromFile {
+		if _, err := mirrorName(d.kind, e.resolved); err != nil {
+			return err
+		}
+	}
 	switch d.kind {
 	case javascript.FromRegistry:
 		if err := javascript.CheckVersion(p.lock.path, d.name, d.version); err != nil {

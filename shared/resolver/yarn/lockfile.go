@@ -200,7 +200,7 @@ func (p *lockfileParser) parseLine(text string) (line, error) {
 	if colon {
 		at = skipBlanks(text, at+1)
 	}
-	if at == len(text) {
+	if at == len(text) || text[at] == '#' {
 		if !colon {
 			return l, p.wrong("want a colon or a value after %q", shorten(l.keys[len(l.keys)-1]))
 		}
@@ -258,7 +258,7 @@ func skipBlanks(text string, at int) int {
 // shorten makes a text fit for a message.
 func shorten(text string) string {
 	if len(text) > 60 {
-		return text[:60] + "..."
+		return strings.ToValidUTF8(text[:60], "") + "..."
 	}
 	return text
 }

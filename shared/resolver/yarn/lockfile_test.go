@@ -51,7 +51,7 @@ func TestParseLockfile(t *testing.T) {
 		{"unknown fields and maps", "a@1:\n  name x\n  version \"1\"\n  uid abc\n  prebuiltVariants:\n    k \"v\"\n  deep:\n    deeper:\n      deepest \"x\"\n", `["a@1"] "1" "" "" []` + "\n"},
 		{"the last of equal keys counts", "a@1, b@1:\n  version \"1\"\na@1:\n  version \"2\"\n", `["b@1"] "1" "" "" []` + "\n" + `["a@1"] "2" "" "" []` + "\n"},
 		{"an entry that another replaces", "a@1:\n  version \"1\"\na@1:\n  version \"2\"\n", `["a@1"] "2" "" "" []` + "\n"},
-		{"comments inside", "a@1:\n  # there\n  version \"1\" # and here\n", `["a@1"] "1" "" "" []` + "\n"},
+		{"comments inside", "a@1: # here\n  # there\n  version \"1\" # and here\n", `["a@1"] "1" "" "" []` + "\n"},
 		{"no name before the spec", "\"@1\":\n  version \"1\"\n", `["@1"] "1" "" "" []` + "\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -32,6 +32,11 @@ type mirrorFile struct {
 // registryFile matches paths of registries; Yarn's own expression (src/fetchers/tarball-fetcher.js, BSD license).
 var registryFile = regexp.MustCompile(`/(?:(@[^/]+)(?:/|%2f))?[^/]+/(?:-|_attachments)/(?:@[^/]+/)?([^/]+)$`)
 
+// escaped are the characters that Node's url.parse escapes in a path, besides the backslash, which it takes
+// for a slash.
+var escaped = strings.NewReplacer("\\", "/", "{", "%7B", "}", "%7D", "|", "%7C", "^", "%5E", "`", "%60", "<", "%3C", ">", "%3E",
+	`"`, "%22", " ", "%20", "'", "%27")
+
 // mirrorName is the name of a file in the mirror, by the value of `resolved`; how Yarn 1 derives it.
 //
 //	https://h/@types/ms/-/ms-0.7.34.tgz#<sha1>             @types-ms-0.7.34.tgz
@@ -41,6 +46,12 @@ func mirrorName(kind javascript.Kind, source string) (string, error) {
 	location, fragment, _ := strings.Cut(source, "#")
 	location, _, _ = strings.Cut(location, "?")
 	_, location, _ = strings.Cut(location, "://")
+	if at := strings.IndexAny(location, `/\`); at >= 0 {
+		location = location[at:]
+	} else if kind != javascript.FromGit { // git+ssh://git@host:r.git has none
+		location = "/"
+	}
+	location = escaped.Replace(location)
 	name := path.Base(location)
 	if kind == javascript.FromGit {
 		name = name[strings.LastIndexByte(name, ':')+1:] + "-" + fragment
@@ -59,19 +70,23 @@ func checkMirrorName(source, name string) error {
 	})
 	switch {
 	case name == "" || name == "." || name == ".." || odd >= 0:
-		return fault.Client(fault.InvalidFileFormat, "The URL %s names no file that Yarn's offline mirror could hold", shortenURL(source))
+		return fault.Client(fault.InvalidFileFormat, "The URL %s names no file that Yarn's offline mirror could hold", publicURL(source))
 	case len(name) > maxFileNameBytes:
-		return fault.Client(fault.UnsupportedFeature, "The file name in the URL %s has %d characters, the limit is %d", shortenURL(source), len(name), maxFileNameBytes)
+		return fault.Client(fault.UnsupportedFeature, "The file name in the URL %s has %d characters, the limit is %d", publicURL(source), len(name), maxFileNameBytes)
 	}
 	return nil
 }
 
-// shortenURL makes a URL fit for a message, without its password.
-func shortenURL(source string) string {
+// publicURL makes a URL fit for a message: not too long, and without its password.
+func publicURL(source string) string {
+	const most = 200
 	if u, err := url.Parse(source); err == nil {
 		source = u.Redacted()
 	}
-	return shorten(source)
+	if len(source) > most {
+		source = strings.ToValidUTF8(source[:most], "") + "..."
+	}
+	return source
 }
 
 // mirror is the folder, by name of file. Two files may want one name: Yarn has no way to tell them apart

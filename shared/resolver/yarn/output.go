@@ -183,7 +183,7 @@ func (r *run) rewriteLockfile(ctx context.Context, p *project) (resolver.Entry, 
 	at := int64(0)
 	for _, d := range moved {
 		r.in.Log.WarnContext(ctx, "Two files have the same name in Yarn's offline mirror; this dependency gets another URL in yarn.lock",
-			"dependency", d.name+"@"+d.entry.version, "from", shortenURL(d.entry.resolved), "file", d.mirror.name)
+			"dependency", d.name+"@"+d.entry.version, "from", publicURL(d.entry.resolved), "file", d.mirror.name)
 		text.Write(content[at:d.entry.resolvedAt.from])
 		quoted := json.NewEncoder(&text)
 		quoted.SetEscapeHTML(false)
