@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -116,24 +117,26 @@ func (s *scanner) valueAt(c byte) (token, error) {
 // text reads the rest of a string into raw.
 func (s *scanner) text() error {
 	s.raw = append(s.raw[:0], '"')
-	for escaped := false; ; {
-		c, err := s.r.ReadByte()
-		if errors.Is(err, io.EOF) {
-			return s.fail("the file ends within a text")
-		}
-		if err != nil {
-			return err
-		}
-		if c < ' ' {
+	for {
+		piece, err := s.r.ReadSlice('"')
+		if slices.IndexFunc(piece, func(c byte) bool { return c < ' ' }) >= 0 {
 			return s.fail("a control character within a text")
 		}
-		if s.raw = append(s.raw, c); len(s.raw) > maxJSONTextBytes {
+		s.raw = append(s.raw, piece...)
+		switch {
+		case len(s.raw) > maxJSONTextBytes:
 			return s.fail("a text of more than %d bytes", maxJSONTextBytes)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF):
+			return s.fail("the file ends within a text")
+		case err != nil:
+			return err
 		}
-		if c == '"' && !escaped {
+		before := s.raw[:len(s.raw)-1]
+		if backslashes := len(before) - len(bytes.TrimRight(before, `\\`)); backslashes%2 == 0 {
 			break
 		}
-		escaped = c == '\\' && !escaped
 	}
 	if bytes.IndexByte(s.raw, '\\') >= 0 && !json.Valid(s.raw) {
 		return s.fail("%.60s is no JSON text", s.raw)
