@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"github.com/cachito-serverless/cachito/shared/api"
@@ -29,6 +31,21 @@ func newNegotiator(cfg config.Config) (api.Negotiator, error) {
 		return nil, usagef("CACHITO_KERBEROS_SERVICE, CACHITO_KERBEROS_KEYTAB: %v", err)
 	}
 	return acceptor, nil
+}
+
+// warnOfLogins tells an operator what lets callers be whom they like.
+func warnOfLogins(ctx context.Context, log *slog.Logger, cfg config.Config) {
+	if cfg.IdentityHeader != "" && len(cfg.TrustedProxies) == 0 && !cfg.OnLoopback() {
+		log.WarnContext(ctx, "whoever reaches the service can call itself anybody: set CACHITO_TRUSTED_PROXIES", "identity_header", cfg.IdentityHeader)
+	}
+	for setting, path := range map[string]string{"CACHITO_KERBEROS_KEYTAB": cfg.KerberosKeytab, "CACHITO_TLS_KEY": cfg.TLSKey} {
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
+			log.WarnContext(ctx, "a file of keys can be read by every user of this machine", "setting", setting, "path", path)
+		}
+	}
 }
 
 // newTLS makes what https needs; nil: the service speaks http. Client certificates are asked for but not

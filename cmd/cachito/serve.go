@@ -63,6 +63,7 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	warnOfLogins(ctx, log, cfg)
 	defer func() {
 		if err := home.close(); err != nil {
 			log.ErrorContext(ctx, "closing", "error", err)

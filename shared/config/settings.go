@@ -200,7 +200,7 @@ var settings = []setting{
 		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header, keytab or client CA is set, else false (upstream's default).",
 		func(c *Config, v string) error {
 			if v == "auto" {
-				c.LoginDisabled = isLoopback(c.Listen) && !c.KnowsUsers()
+				c.LoginDisabled = c.OnLoopback() && !c.KnowsUsers()
 				return nil
 			}
 			return boolean(&c.LoginDisabled, v)
@@ -422,9 +422,9 @@ var settings = []setting{
 	},
 }
 
-// isLoopback reports whether a checked listen address can only be reached from this machine.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
+// OnLoopback reports whether the service can only be reached from this machine.
+func (c *Config) OnLoopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return false
 	}
