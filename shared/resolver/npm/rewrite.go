@@ -251,15 +251,7 @@ func (r *run) rewritePackageJSON(dir string, o overrides) error {
 	}
 	var out bytes.Buffer
 	e := newEditor(bytes.NewReader(content), &out)
-	err = e.document(func(key string) error {
-		switch {
-		case sections[key]:
-			return e.specs(o.direct)
-		case key == "overrides" && o.value != nil:
-			return e.overrides("", o.value)
-		}
-		return e.copy()
-	})
+	err = e.document(packageJSONEditor(e, o))
 	var syntax *syntaxError
 	if errors.As(err, &syntax) {
 		return fault.Client(fault.InvalidFileFormat, "The file %s is not valid JSON: %s", name, err).Because(err)
@@ -279,4 +271,17 @@ func (r *run) rewritePackageJSON(dir string, o overrides) error {
 		return fmt.Errorf("rewriting %s: %w", name, err)
 	}
 	return nil
+}
+
+// packageJSONEditor edits the members of a package.json.
+func packageJSONEditor(e *editor, o overrides) func(key string) error {
+	return func(key string) error {
+		switch {
+		case sections[key]:
+			return e.specs(o.direct)
+		case key == "overrides" && o.value != nil:
+			return e.overrides("", o.value)
+		}
+		return e.copy()
+	}
 }
