@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"time"
 
@@ -170,27 +171,24 @@ func (s *Store) Get(ctx context.Context, id int64) (req request.Request, err err
 
 // get reads a request and its history in one statement, which sees one moment of both.
 func get(ctx context.Context, q querier, id int64) (request.Request, error) {
-	rows, err := q.QueryContext(ctx, `SELECT body, h.state, h.reason, at FROM request LEFT JOIN history h ON request_id = id
-		WHERE id = ? ORDER BY seq DESC`, id)
+	rows, err := q.QueryContext(ctx, `SELECT 9223372036854775807 AS seq, body, '', 0 FROM request WHERE id = ?1
+		UNION ALL SELECT seq, state, reason, at FROM history WHERE request_id = ?1 ORDER BY seq DESC`, id)
 	if err != nil {
 		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
 	}
 	defer rows.Close()
 	var req request.Request
 	for rows.Next() {
-		var body sql.RawBytes
-		var state, reason sql.NullString
-		var at sql.NullInt64
-		if err := rows.Scan(&body, &state, &reason, &at); err != nil {
+		var seq, at int64
+		var text sql.RawBytes // the body, then the states
+		var reason string
+		if err := rows.Scan(&seq, &text, &reason, &at); err != nil {
 			return req, fmt.Errorf("reading request %d: %w", id, err)
 		}
-		if req.ID == 0 {
-			if req, err = decode(id, body); err != nil {
-				return req, err
-			}
-		}
-		if at.Valid {
-			req.History = append(req.History, request.StateChange{State: request.State(state.String), Reason: reason.String, At: fromMicros(at.Int64)})
+		if seq < math.MaxInt64 {
+			req.History = append(req.History, request.StateChange{State: request.State(text), Reason: reason, At: fromMicros(at)})
+		} else if req, err = decode(id, text); err != nil {
+			return req, err
 		}
 	}
 	if err := rows.Err(); err != nil {
