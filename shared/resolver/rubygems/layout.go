@@ -76,8 +76,8 @@ func (l *layout) addGem(g *gemFile) error {
 	return l.add(resolver.Entry{Path: link, Link: "../" + g.name + "/" + g.fileName()}, what)
 }
 
-// addTree adds a tree and its link in the cache folder. The empty file .bundlecache is Bundler's mark of a tree that
-// it may use without git.
+// addTree adds a tree and its link in the cache folder. Bundler uses it without git. The file .bundlecache, by which it
+// knows trees that it may delete when they are not locked any more, is left out: the tree is the commit's.
 func (l *layout) addTree(t gitTree, entries []resolver.Entry) error {
 	what := "the git repository " + t.shown + " at " + t.commit
 	folder := t.path()
@@ -90,19 +90,13 @@ func (l *layout) addTree(t gitTree, entries []resolver.Entry) error {
 			return err
 		}
 	}
-	const mark = ".bundlecache"
-	marked := false
 	for _, e := range entries {
-		marked = marked || e.Path == mark || strings.HasPrefix(e.Path, mark+"/")
 		e.Path = path.Join(folder, e.Path)
 		if err := l.add(e, what); err != nil {
 			return err
 		}
 	}
-	if marked {
-		return nil
-	}
-	return l.add(resolver.Entry{Path: path.Join(folder, mark), Inline: []byte{}}, what)
+	return nil
 }
 
 // sorted gives the entries by path. Nothing lies below a file or link.

@@ -51,8 +51,10 @@ type lockfile struct {
 	sources []lockedSource
 	// onlyRuby: the section PLATFORMS is the line "  ruby" alone, with an empty line or nothing after it.
 	onlyRuby bool
-	// checksums by gem.fullName, in the lockfile's order.
+	// checksums by lockedGem.fullName.
 	checksums map[string][]integrity.Digest
+	// bundler is the version that wrote it; empty when it does not say.
+	bundler string
 }
 
 // lockedSource is a section that gems come from: GEM, GIT, PATH, or another that has specs.
@@ -165,7 +167,10 @@ func (p *lockfileParser) read(line string) error {
 		return nil
 	case "CHECKSUMS":
 		return p.checksum(line)
-	case "", "DEPENDENCIES", "RUBY VERSION", "BUNDLED WITH":
+	case "BUNDLED WITH":
+		p.lock.bundler = strings.TrimSpace(line)
+		return nil
+	case "", "DEPENDENCIES", "RUBY VERSION":
 		return nil // Bundler's business
 	}
 	return p.source(line)

@@ -23,6 +23,7 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,6 +54,9 @@ func New(s resolver.Settings) (resolver.Resolver, error) {
 	}
 	return r, nil
 }
+
+// withoutTrees are the releases of Bundler that want a bare repository in the cache folder, which no other takes.
+var withoutTrees = regexp.MustCompile(`^2\.5\.(?:1[7-9]|2[0-3])$`)
 
 // run is one Resolve.
 type run struct {
@@ -121,6 +125,10 @@ func (r *run) read(ctx context.Context, dir string) (pkg, error) {
 	}
 	if len(out.locked.skipped) > 0 {
 		r.in.Log.WarnContext(ctx, "Gems of other platforms are left out: the build makes them from their source", "file", name, "gems", out.locked.skipped)
+	}
+	if len(out.locked.git) > 0 && withoutTrees.MatchString(lock.bundler) {
+		r.in.Log.WarnContext(ctx, "Bundler 2.5.17 to 2.5.23 cannot install git gems without network: build with an older or newer one",
+			"file", name, "bundled_with", lock.bundler)
 	}
 	out.Package = r.describe(dir, out.locked)
 	return out, nil
