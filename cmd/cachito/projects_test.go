@@ -13,9 +13,26 @@ import (
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
 )
 
+// project is a well-known repository at a fixed commit.
+type project struct {
+	name, ref, manager string
+	// settings of cachito.
+	settings []string
+	// check builds from the unpacked bundle; printed is what `cachito fetch --json` says of it.
+	check func(t *testing.T, b unpacked)
+}
+
+// unpacked is a project's bundle in a folder.
+type unpacked struct {
+	bundle  string // holds app/ and cachito.env
+	dir     string // for whatever the build needs; cache/ is what cachito kept
+	printed []byte // by cachito fetch --json
+}
+
 // TestProjects fetches well-known projects, builds them from the unpacked bundle with the network cut off and
-// empty caches, and compares the reported packages with go list's. It needs mirrors of their repositories,
-// which no registry has: MIRROR_DIR is a folder with <owner>+<name>/repo, a bare repository each.
+// empty caches, and compares what is reported with what the package manager itself says. It needs mirrors of
+// their repositories, which no registry has: MIRROR_DIR is a folder with <owner>+<name>/repo, a bare
+// repository each.
 func TestProjects(t *testing.T) {
 	mirrors := os.Getenv("MIRROR_DIR")
 	if mirrors == "" {
@@ -26,9 +43,14 @@ func TestProjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(host.Close)
-	for _, project := range []struct{ name, ref string }{
-		{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e"},
-		{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515"},
+	for _, project := range []project{
+		{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", nil, checkGo},
+		{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", nil, checkGo},
+		{
+			"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn",
+			// Puppeteer's install script would download a browser.
+			[]string{`CACHITO_DEFAULT_ENVIRONMENT_VARIABLES={"yarn": {"PUPPETEER_SKIP_DOWNLOAD": {"value": "true", "kind": "literal"}}}`}, checkYarn,
+		},
 	} {
 		t.Run(project.name, func(t *testing.T) {
 			from := filepath.Join(mirrors, strings.Replace(project.name, "/", "+", 1), "repo")
@@ -40,43 +62,78 @@ func TestProjects(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
-			bundle := filepath.Join(dir, "un packed")
-			cmd := exec.Command("cachito", "fetch", "https://github.com/"+project.name, project.ref, "--pm", "gomod", "-o", bundle+"/", "--json")
+			b := unpacked{bundle: filepath.Join(dir, "un packed"), dir: dir}
+			cmd := exec.Command("cachito", "fetch", "https://github.com/"+project.name, project.ref, "--pm", project.manager, "-o", b.bundle+"/", "--json")
 			cmd.Env = append(os.Environ(), "CACHITO_ALLOW_HOSTS="+host.Host(), "CACHITO_MIRRORS=https://github.com/=http://"+host.Host()+"/", "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+			cmd.Env = append(cmd.Env, project.settings...)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("cachito fetch: %v\n%s", err, stderr.String())
 			}
-			out := offline(t, bundle, dir, "go build ./... && go list -deps ./...")
-			want := strings.Fields(out)
-			slices.Sort(want)
-			got := goPackages(t, stdout.Bytes())
-			if !slices.Equal(got, want) {
-				t.Errorf("%d packages are reported, go list says %d", len(got), len(want))
-			}
+			b.printed = stdout.Bytes()
+			project.check(t, b)
 		})
 	}
 }
 
-// offline runs a script in the bundle's app/ with the bundle's environment, without network, with the
-// toolchain that the bundle was resolved with.
-func offline(t *testing.T, bundle, dir, script string) string {
+// offline runs a script in the bundle's app/ with the bundle's environment and without network; path comes
+// before the machine's own.
+func (b unpacked) offline(t *testing.T, path, script string, env ...string) string {
 	t.Helper()
-	toolchains, err := filepath.Glob(filepath.Join(dir, "cache", "cachito", "toolchains", "mod", "golang.org", "toolchain@*", "bin"))
+	cmd := exec.Command("unshare", "-rn", "bash", "-ec", ". ../cachito.env; "+script)
+	cmd.Dir = filepath.Join(b.bundle, "app")
+	cmd.Env = append([]string{"PATH=" + path + ":" + os.Getenv("PATH"), "HOME=" + filepath.Join(b.dir, "nobody")}, env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s\n%s", script, err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+// checkGo builds with the toolchain that the bundle was resolved with, and compares with go list.
+func checkGo(t *testing.T, b unpacked) {
+	toolchains, err := filepath.Glob(filepath.Join(b.dir, "cache", "cachito", "toolchains", "mod", "golang.org", "toolchain@*", "bin"))
 	if err != nil || len(toolchains) != 1 {
 		t.Fatalf("the toolchains are %v (%v), want one", toolchains, err)
 	}
-	cmd := exec.Command("unshare", "-rn", "bash", "-ec", ". ../cachito.env; "+script)
-	cmd.Dir = filepath.Join(bundle, "app")
-	cmd.Env = []string{"PATH=" + toolchains[0] + ":" + os.Getenv("PATH"), "HOME=" + filepath.Join(dir, "nobody"), "GOTOOLCHAIN=local", "GOFLAGS=-buildvcs=false"}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", script, err, stderr.String())
+	out := b.offline(t, toolchains[0], "go build ./... && go list -deps ./...", "GOTOOLCHAIN=local", "GOFLAGS=-buildvcs=false")
+	want := strings.Fields(out)
+	slices.Sort(want)
+	got := goPackages(t, b.printed)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d packages are reported, go list says %d", len(got), len(want))
 	}
-	return string(out)
+}
+
+// checkYarn installs with Yarn 1, runs the project's own checks, and compares with Yarn's parser of lockfiles.
+func checkYarn(t *testing.T, b unpacked) {
+	tools := filepath.Join(b.dir, "tools")
+	out, err := exec.Command("npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", tools, "yarn@1.22.22", "@yarnpkg/lockfile@1.1.0").CombinedOutput()
+	if err != nil {
+		t.Fatalf("installing Yarn: %v\n%s", err, out)
+	}
+	b.offline(t, filepath.Join(tools, "node_modules", ".bin"), "yarn install --frozen-lockfile --non-interactive && yarn lint && yarn test:unit")
+	const list = `const lock = require('@yarnpkg/lockfile').parse(require('fs').readFileSync('yarn.lock', 'utf8')).object
+for (const [key, entry] of Object.entries(lock)) console.log(key.replace(/(.)@.*/, '$1') + '@' + entry.version)`
+	want := strings.Fields(b.offline(t, tools, "node -e \"$LIST\"", "LIST="+list, "NODE_PATH="+filepath.Join(tools, "node_modules")))
+	slices.Sort(want)
+	want = slices.Compact(want)
+	var printed struct {
+		Dependencies []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(b.printed, &printed); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range printed.Dependencies {
+		got = append(got, d.Name+"@"+d.Version)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d dependencies are reported, yarn.lock has %d", len(got), len(want))
+	}
 }
 
 // goPackages are the names of all Go packages in what `fetch --json` prints, sorted, each once.
