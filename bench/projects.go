@@ -28,6 +28,7 @@ var realProjects = []realProject{
 	{"hashicorp/terraform", "883c7221ee2e0bc2fad6912fd4b3cc4b53a598a7", "gomod", `{"type":"gomod","path":"."}`},
 	{"actions/checkout", "f548e57e544e1ff5a4c46bf1e1b8685f8e4a348a", "npm", `{"type":"npm","path":"."}`},
 	{"louislam/uptime-kuma", "6398a9581d1c3c427a7536559f47ccf45dac08b4", "npm", `{"type":"npm","path":"."}`},
+	{"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", `{"type":"yarn","path":"."}`},
 }
 
 // projects measures real projects from git mirrors on loopback, dependencies from the registries.
@@ -130,7 +131,7 @@ func (b *bench) hermeto(ctx context.Context, p realProject, url string) (fetch, 
 		}
 	}
 	c := exec.CommandContext(ctx, os.Getenv("HERMETO"), "fetch-deps", "--source", source, "--output", fetched, p.peer)
-	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=")
+	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=", "YARN_CACHE_FOLDER="+filepath.Join(home, "yarn"))
 	started := time.Now()
 	if _, err := output(c); err != nil {
 		return 0, 0, err
