@@ -80,8 +80,7 @@ func (s *httpServer) serve(stop context.Context, listener net.Listener) error {
 func paced(next http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &pacedWriter{w, http.NewResponseController(w), stall}
-		out.extend() // the connection may still have the last answer's
-		next.ServeHTTP(out, r)
+			next.ServeHTTP(out, r)
 	})
 }
 
@@ -92,23 +91,13 @@ type pacedWriter struct {
 	stall   time.Duration
 }
 
-func (w *pacedWriter) extend() {
-	// A writer without deadlines has no client that could stall.
-	_ = w.control.SetWriteDeadline(time.Now().Add(w.stall))
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *pacedWriter) WriteHeader(status int) {
-	w.extend()
-	w.ResponseWriter.WriteHeader(status)
-}
-
 // Write implements http.ResponseWriter.
 func (w *pacedWriter) Write(p []byte) (n int, err error) {
 	for first := true; err == nil && (first || len(p) > 0); first = false {
 		part := p[:min(len(p), maxPart)]
 		p = p[len(part):]
-		w.extend()
+		// A writer without deadlines has no client that could stall.
+		_ = w.control.SetWriteDeadline(time.Now().Add(w.stall))
 		var written int
 		written, err = w.ResponseWriter.Write(part)
 		n += written
