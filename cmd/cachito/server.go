@@ -80,7 +80,7 @@ func (s *httpServer) serve(stop context.Context, listener net.Listener) error {
 func paced(next http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &pacedWriter{w, http.NewResponseController(w), stall}
-			next.ServeHTTP(out, r)
+		next.ServeHTTP(out, r)
 	})
 }
 
