@@ -3,11 +3,8 @@ package gitrepo
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -282,25 +279,9 @@ func quoteConfig(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// makeIndex writes an index, version 2 (gitformat-index(5)), with every time, device and inode zero:
-// git compares contents the first time it looks, and finds nothing changed.
+// makeIndex is the index of a tree.
 func makeIndex(s storer.EncodedObjectStorer, tree plumbing.Hash) ([]byte, error) {
-	var body bytes.Buffer
-	n := uint32(0)
-	add := func(path string, mode filemode.FileMode, hash plumbing.Hash, size int64) {
-		n++
-		start := body.Len()
-		var fixed [62]byte
-		binary.BigEndian.PutUint32(fixed[24:], uint32(mode))
-		binary.BigEndian.PutUint32(fixed[36:], uint32(size)) // modulo 2^32, as git does
-		copy(fixed[40:], hash[:])
-		binary.BigEndian.PutUint16(fixed[60:], uint16(min(len(path), 0xfff)))
-		body.Write(fixed[:])
-		body.WriteString(path)
-		for pad := 8 - (body.Len()-start)%8; pad > 0; pad-- { // one to eight
-			body.WriteByte(0)
-		}
-	}
+	var index Index
 	var visit func(tree plumbing.Hash, prefix string, depth int) error
 	visit = func(tree plumbing.Hash, prefix string, depth int) error {
 		entries, err := readTree(s, tree, prefix, depth)
@@ -318,13 +299,13 @@ func makeIndex(s storer.EncodedObjectStorer, tree plumbing.Hash) ([]byte, error)
 					return err
 				}
 			case filemode.Submodule:
-				add(path, e.mode, e.hash, 0)
+				index.Add(path, uint32(e.mode), e.hash, 0)
 			default:
 				size, err := s.EncodedObjectSize(e.hash)
 				if err != nil {
 					return fmt.Errorf("reading %q: %w", path, err)
 				}
-				add(path, e.mode, e.hash, size)
+				index.Add(path, uint32(e.mode), e.hash, size)
 			}
 		}
 		return nil
@@ -332,11 +313,5 @@ func makeIndex(s storer.EncodedObjectStorer, tree plumbing.Hash) ([]byte, error)
 	if err := visit(tree, "", 0); err != nil {
 		return nil, err
 	}
-	out := bytes.NewBuffer(make([]byte, 0, body.Len()+32))
-	out.WriteString("DIRC")
-	binary.Write(out, binary.BigEndian, []uint32{2, n})
-	io.Copy(out, &body)
-	sum := sha1.Sum(out.Bytes())
-	out.Write(sum[:])
-	return out.Bytes(), nil
+	return index.Bytes(), nil
 }
