@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -97,7 +98,7 @@ func TestSizeLadder(t *testing.T) {
 	for _, w := range []*world{unlimited, limited} {
 		w.at(time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC), func() {
 			w.post(map[string]any{"pkg_managers": []string{"npm"}})
-			w.storePackages(1, many(20_000))
+			w.storePackages(1, bulky(3000))
 			w.complete(1)
 		})
 	}
@@ -138,6 +139,15 @@ func TestSizeLadder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bulky is a package with n dependencies with names of more than a kilobyte: large answers, soon made.
+func bulky(n int) []packages.Package {
+	p := packages.Package{Name: "p", Type: "npm", Version: new("1")}
+	for i := range n {
+		p.Dependencies = append(p.Dependencies, packages.Dependency{Name: strings.Repeat(fmt.Sprintf("%04d-", i), 200) + "é", Type: "npm", Version: new("1"), Dev: new(false)})
+	}
+	return []packages.Package{p}
 }
 
 // unpackable is a package with n dependencies whose names do not compress well.

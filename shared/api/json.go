@@ -159,37 +159,38 @@ type ascii struct {
 // Write implements io.Writer for JSON text in UTF-8.
 func (a *ascii) Write(p []byte) (int, error) {
 	n := len(p)
-	if len(a.partial) > 0 {
-		p = append(a.partial, p...)
-		a.partial = nil
+	if len(a.partial) == 0 && isASCII(p) {
+		return a.next.Write(p)
 	}
+	p = append(a.partial, p...)
+	a.partial, a.escaped = nil, a.escaped[:0]
 	for len(p) > 0 {
-		end := 0
-		for end < len(p) && p[end] < utf8.RuneSelf {
-			end++
-		}
-		if end > 0 {
-			if _, err := a.next.Write(p[:end]); err != nil {
-				return 0, err
-			}
-			p = p[end:]
+		if p[0] < utf8.RuneSelf {
+			a.escaped = append(a.escaped, p[0])
+			p = p[1:]
 			continue
 		}
 		if !utf8.FullRune(p) {
 			a.partial = bytes.Clone(p)
 			break
 		}
-		a.escaped = a.escaped[:0]
-		for len(p) > 0 && p[0] >= utf8.RuneSelf && utf8.FullRune(p) {
-			r, size := utf8.DecodeRune(p)
-			a.escaped = appendEscaped(a.escaped, r)
-			p = p[size:]
-		}
-		if _, err := a.next.Write(a.escaped); err != nil {
-			return 0, err
-		}
+		r, size := utf8.DecodeRune(p)
+		a.escaped = appendEscaped(a.escaped, r)
+		p = p[size:]
+	}
+	if _, err := a.next.Write(a.escaped); err != nil {
+		return 0, err
 	}
 	return n, nil
+}
+
+func isASCII(p []byte) bool {
+	for _, c := range p {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func appendEscaped(out []byte, r rune) []byte {

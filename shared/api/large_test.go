@@ -56,9 +56,9 @@ func oneSlot(wait time.Duration) api.Config {
 func largeWorld(t *testing.T, cfg api.Config) *world {
 	t.Helper()
 	w := newWorld(t, cfg)
-	for id, n := range []int{20_000, 10} { // more than 1 MiB, and little
+	for id, n := range []int{1200, 10} { // more than 1 MiB, and little
 		w.post(map[string]any{"pkg_managers": []string{"npm"}})
-		w.storePackages(int64(id+1), many(n))
+		w.storePackages(int64(id+1), bulky(n))
 		w.complete(int64(id + 1))
 	}
 	return w
