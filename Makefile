@@ -55,6 +55,33 @@ test: ## Run every test that needs no network; with -race where a C compiler is 
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
 
+# The pages in a real browser, against the real program. npm installs what package-lock.json names, by digest;
+# the browser is the system's (PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH names another one than Debian's).
+WEB      := shared/web/browsertest
+CHROMIUM := $(or $(PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH),/usr/bin/chromium)
+PLAYWRIGHT = cd $(WEB) && CACHITO=$(CURDIR)/bin/cachito CACHITO_WORLD=$(CURDIR)/bin/browsertest PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH=$(CHROMIUM) npx --no-install playwright test
+
+.PHONY: test-web
+test-web: browsertest ## Test the web pages in Chromium (Debian: chromium fonts-liberation; Node 20)
+	$(PLAYWRIGHT)
+
+.PHONY: screenshots
+screenshots: browsertest ## Draw docs/screenshots anew
+	SCREENSHOTS=1; export SCREENSHOTS; $(PLAYWRIGHT)
+
+.PHONY: browsertest
+browsertest: build $(WEB)/node_modules
+	@if [ ! -x "$(CHROMIUM)" ]; then echo "$(CHROMIUM) is not there: apt-get install chromium fonts-liberation" >&2; exit 1; fi
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/browsertest ./$(WEB)
+
+$(WEB)/node_modules: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --silent
+	@touch $@
+
+.PHONY: viewer
+viewer: ## Fetch the viewer of the API's description from npm again (same version, same digest)
+	shared/web/viewer/refresh
+
 .PHONY: test-live
 test-live: ## Run the tests that need the package registries
 	CACHITO_LIVE=1 $(GO) test -count=1 -timeout 20m -run Live ./...
@@ -82,7 +109,7 @@ bench: ## Measure bundling, memory, API and repeat requests; HERMETO= and MIRROR
 .PHONY: ci
 # Fuzzing is not part of it: what a random search finds must not depend on whose commit comes next. The seeds
 # run with the tests; run `make fuzz` nightly, and before changing a parser.
-ci: lint tidy-check ci-race test-kerberos test-live demo ## What CI runs besides `make test`
+ci: lint tidy-check ci-race test-kerberos test-web test-live demo ## What CI runs besides `make test`
 
 # `make test` has used the race detector already where it could; CI insists on it.
 .PHONY: ci-race

@@ -25,7 +25,7 @@ import (
 
 // world is what the tests are told.
 type world struct {
-	Control string `json:"control"` // URL that takes commands
+	Control string `json:"control"` // URL that takes commands (seed.commands)
 	Git     string `json:"git"`     // URL of a repository without dependencies
 	Ref     string `json:"ref"`     // its commit
 	IDs     ids    `json:"ids"`
@@ -48,13 +48,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: browsertest DIR")
 		os.Exit(2)
 	}
-	if err := run(context.Background(), os.Args[1]); err != nil {
+	if err := serve(context.Background(), os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "browsertest:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string) (err error) {
+func serve(ctx context.Context, dir string) (err error) {
 	s, err := openSeed(ctx, dir)
 	if err != nil {
 		return err
