@@ -223,5 +223,6 @@ func newAPI(cfg config.Config, enabled, known []resolver.Descriptor, deps api.De
 		UserRepresentatives: cfg.UserRepresentatives, WorkerUsernames: cfg.WorkerUsernames,
 		LoginDisabled: cfg.LoginDisabled, TrustUser: cfg.TrustUser, IdentityHeader: cfg.IdentityHeader, TrustedProxies: cfg.TrustedProxies,
 		PublicURL: cfg.PublicURL, TrustForwarded: cfg.TrustForwarded, Download: cfg.Download,
+		LargeAnswers: cfg.LargeAnswers, Version: programVersion(),
 	}, deps)
 }

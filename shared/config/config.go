@@ -61,6 +61,8 @@ type Config struct {
 	PublicURL      string
 	TrustForwarded bool
 	Download       string
+	// LargeAnswers is how many answers that need much memory are made at once.
+	LargeAnswers int
 
 	Lifetime       time.Duration // of complete and in_progress requests
 	LifetimeFailed time.Duration

@@ -34,6 +34,7 @@ func TestDefaults(t *testing.T) {
 		KerberosMaxSkew:        5 * time.Minute,
 		GatewayClaim:           "sub",
 		Download:               "auto",
+		LargeAnswers:           2,
 		Lifetime:               24 * time.Hour,
 		LifetimeFailed:         7 * 24 * time.Hour,
 		DataDir:                "cachito-data",

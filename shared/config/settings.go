@@ -35,6 +35,8 @@ const (
 	maxWorkers   = 256
 	maxPerPage   = 10_000
 	maxDownloads = 1024
+	// maxLargeAnswers bounds the large answers that are made at once.
+	maxLargeAnswers = 1024
 )
 
 // settings lists every setting once. The order is that of the documentation; LOGIN_DISABLED comes
@@ -217,6 +219,11 @@ var settings = []setting{
 		func(c *Config, v string) error {
 			return oneOf(&c.Download, v, DownloadAuto, DownloadRedirect, DownloadStream)
 		},
+	},
+	{
+		"CACHITO_LARGE_ANSWERS", groupAPI, "2",
+		"How many answers made of more than 1 MiB of packages data are made at once, each in up to ten times as much memory. Other clients wait 10 s for their turn, then they get 503 with `Retry-After`.",
+		func(c *Config, v string) error { return number(&c.LargeAnswers, v, 1, maxLargeAnswers) },
 	},
 
 	{
