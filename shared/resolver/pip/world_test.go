@@ -81,8 +81,12 @@ func (x *index) hashes(name string) map[string]string {
 	return map[string]string{"sha256": digest(x.files[name])}
 }
 
-// ServeHTTP serves /simple/<project>/.
+// ServeHTTP serves /simple/<project>/, and the files that its HTML names.
 func (x *index) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/files/") {
+		x.static(w, r)
+		return
+	}
 	project := path.Base(r.URL.Path)
 	x.asked = append(x.asked, project)
 	if status := x.status[project]; status != 0 {
