@@ -14,6 +14,7 @@ type cli struct {
 	Wait       waitCmd                      `cmd:"" help:"Follow a request until it is finished."`
 	Download   downloadCmd                  `cmd:"" help:"Download and check a request's bundle."`
 	Logs       logsCmd                      `cmd:"" help:"Print a request's log."`
+	SBOM       sbomCmd                      `cmd:"" name:"sbom" help:"Print a request's software bill of materials."`
 	Settings   settingsCmd                  `cmd:"" help:"List every setting, its default and meaning."`
 	Completion kongplete.InstallCompletions `cmd:"" help:"Print the line that switches shell completion on."`
 	Version    versionCmd                   `cmd:"" help:"Print the version."`

@@ -1,6 +1,6 @@
 // Command cachito prefetches the dependencies of a git repository into a bundle that builds with the
 // network cut off: as a service (serve), as one command (fetch), or as a client of a service
-// (request, wait, download, logs).
+// (request, wait, download, logs, sbom).
 //
 // It only wires: what it does lives in shared/.
 package main

@@ -138,13 +138,27 @@ func (c *Client) JSON(ctx context.Context, route string) (json.RawMessage, error
 
 // Logs copies a request's log to w.
 func (c *Client) Logs(ctx context.Context, id int64, w io.Writer) error {
-	resp, err := c.do(ctx, http.MethodGet, requestPath(id, "/logs"), nil)
+	return c.copy(ctx, requestPath(id, "/logs"), w)
+}
+
+// SBOM copies a request's software bill of materials to w, in Cachito's own form when format is empty.
+func (c *Client) SBOM(ctx context.Context, id int64, format string, w io.Writer) error {
+	route := fmt.Sprintf("/sbom?requests=%d", id)
+	if format != "" {
+		route += "&format=" + url.QueryEscape(format)
+	}
+	return c.copy(ctx, route, w)
+}
+
+// copy copies an answer of any size.
+func (c *Client) copy(ctx context.Context, route string, w io.Writer) error {
+	resp, err := c.do(ctx, http.MethodGet, route, nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(w, resp.Body); err != nil {
-		return c.unreachable(fmt.Errorf("reading the log: %w", err))
+		return c.unreachable(fmt.Errorf("reading the answer to %s: %w", route, err))
 	}
 	return nil
 }
