@@ -14,7 +14,9 @@ func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 30,
 		Options: []resolver.Option{
-			{Name: "path"}, {Name: "requirements_files", List: true}, {Name: "requirements_build_files", List: true},
+			{Name: "path"},
+			{Name: "requirements_files", List: true},
+			{Name: "requirements_build_files", List: true},
 			{Name: "binary", Properties: []string{"packages", "arch", "os", "py_version", "py_impl", "abi", "platform"}, Extension: true},
 		},
 		Types: Rules(), RefusesReplacements: "pip",

@@ -156,10 +156,16 @@ func TestBinaryFilter(t *testing.T) {
 		name, filter string
 		yes, no      []string
 	}{
-		{"P86 defaults", `{}`, []string{any3, linux, "foo-1-cp39-cp39-musllinux_1_1_x86_64.whl", "foo-1-cp39-cp39-linux_x86_64.whl", "foo-1-py2.py3-none-any.whl", "foo-1-py38.py39-none-any.whl"},
-			[]string{windows, "foo-1-cp312-cp312-manylinux_2_17_aarch64.whl", "foo-1-pp39-pypy39_pp73-manylinux_2_17_x86_64.whl", "foo-1-py2-none-any.whl", "foo-1-cp312-cp312-macosx_11_0_x86_64.whl"}},
-		{"P87 version", `{"py_version": 311}`, []string{any3, "foo-1-cp310-abi3-manylinux_2_17_x86_64.whl", "foo-1-cp311-cp311-manylinux_2_17_x86_64.whl", "foo-1-py310-none-any.whl"},
-			[]string{linux, "foo-1-cp310-cp310-manylinux_2_17_x86_64.whl", "foo-1-cp312-abi3-manylinux_2_17_x86_64.whl", "foo-1-py312-none-any.whl"}},
+		{
+			"P86 defaults", `{}`,
+			[]string{any3, linux, "foo-1-cp39-cp39-musllinux_1_1_x86_64.whl", "foo-1-cp39-cp39-linux_x86_64.whl", "foo-1-py2.py3-none-any.whl", "foo-1-py38.py39-none-any.whl"},
+			[]string{windows, "foo-1-cp312-cp312-manylinux_2_17_aarch64.whl", "foo-1-pp39-pypy39_pp73-manylinux_2_17_x86_64.whl", "foo-1-py2-none-any.whl", "foo-1-cp312-cp312-macosx_11_0_x86_64.whl"},
+		},
+		{
+			"P87 version", `{"py_version": 311}`,
+			[]string{any3, "foo-1-cp310-abi3-manylinux_2_17_x86_64.whl", "foo-1-cp311-cp311-manylinux_2_17_x86_64.whl", "foo-1-py310-none-any.whl"},
+			[]string{linux, "foo-1-cp310-cp310-manylinux_2_17_x86_64.whl", "foo-1-cp312-abi3-manylinux_2_17_x86_64.whl", "foo-1-py312-none-any.whl"},
+		},
 		{"version as text", `{"py_version": "310, 312"}`, []string{linux, "foo-1-cp310-cp310-linux_x86_64.whl"}, []string{"foo-1-cp311-cp311-linux_x86_64.whl"}},
 		{"another system", `{"os": "win,macosx", "arch": "amd64,arm64"}`, []string{windows, any3, "foo-1-cp312-cp312-macosx_11_0_arm64.whl"}, []string{linux}},
 		{"everything", `{"os": ":all:", "arch": ":all:", "py_impl": ":all:", "abi": ":all:"}`, []string{linux, windows, any3, "foo-1-pp39-pypy39_pp73-win_amd64.whl", "foo-1-py2-none-any.whl"}, nil},

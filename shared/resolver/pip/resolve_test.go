@@ -314,7 +314,9 @@ func TestStops(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	for _, values := range []map[string]string{
-		{}, {"index_url": "file:///x"}, {"index_url": "https://x/", "allowed_indexes": "x"},
+		{},
+		{"index_url": "file:///x"},
+		{"index_url": "https://x/", "allowed_indexes": "x"},
 		{"index_url": "https://x/", "refuse_yanked": "maybe"},
 	} {
 		if _, err := New(resolver.Settings{Values: values}); err == nil {
