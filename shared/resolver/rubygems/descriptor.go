@@ -17,7 +17,7 @@ func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 40, Options: []resolver.Option{{Name: "path"}}, Types: Rules(), RefusesReplacements: "RubyGems",
 		Detect:  func(names map[string]bool) bool { return names[lockfileName] },
-		Version: "2", New: New,
+		Version: "3", New: New,
 	}
 }
 

@@ -2,8 +2,10 @@ package rubygems
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
+	"hash"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -82,7 +84,11 @@ func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]re
 	if err != nil {
 		return nil, err
 	}
-	return entries, r.storeTree(ctx, root, entries)
+	blobs, err := r.storeTree(ctx, root, entries)
+	if err != nil {
+		return nil, err
+	}
+	return r.addGitFolder(ctx, tree, entries, blobs)
 }
 
 // listTree lists files, links and empty folders of a tree, sorted by path. Files have no content yet.
@@ -125,44 +131,57 @@ func listTree(root *os.Root) ([]resolver.Entry, error) {
 	return entries, err
 }
 
-// storeTree stores the content of all files as one file of the cache, of which they become parts. Files of equal
-// content follow one another once only if they do in the tree; the order is the entries'.
-func (r *run) storeTree(ctx context.Context, root *os.Root, entries []resolver.Entry) error {
+// storeTree stores the content of all files as one file of the cache, of which they become parts. It returns the
+// names that git's objects of the files and links have.
+func (r *run) storeTree(ctx context.Context, root *os.Root, entries []resolver.Entry) (map[string][20]byte, error) {
+	blobs := make(map[string][20]byte, len(entries))
 	in, out := io.Pipe()
-	go func() { out.CloseWithError(copyFiles(ctx, out, root, entries)) }()
+	go func() { out.CloseWithError(copyFiles(ctx, out, root, entries, blobs)) }()
 	file, err := r.in.Fetcher.Store(ctx, in)
 	in.CloseWithError(errors.New("not read any more"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range entries {
 		if e.Part != nil {
 			e.Part.Of = file
 		}
 	}
-	return nil
+	return blobs, nil
 }
 
 // copyFiles writes the files' content one after the other, and notes where each is.
-func copyFiles(ctx context.Context, w io.Writer, root *os.Root, entries []resolver.Entry) error {
+func copyFiles(ctx context.Context, w io.Writer, root *os.Root, entries []resolver.Entry, blobs map[string][20]byte) error {
 	buf := make([]byte, 64<<10)
 	var offset int64
 	for _, e := range entries {
-		if e.Part == nil {
-			continue
-		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		crc := crc32.NewIEEE()
-		n, err := copyFile(io.MultiWriter(w, crc), root, e.Path, buf)
-		if err != nil {
-			return err
+		switch {
+		case e.Link != "":
+			blobs[e.Path] = [20]byte(newBlob(int64(len(e.Link)), e.Link).Sum(nil))
+		case e.Part != nil:
+			crc, blob := crc32.NewIEEE(), newBlob(e.Part.Size, "")
+			n, err := copyFile(io.MultiWriter(w, crc, blob), root, e.Path, buf)
+			if err != nil {
+				return err
+			}
+			if n != e.Part.Size {
+				return fmt.Errorf("%s has %d bytes, it had %d", e.Path, n, e.Part.Size)
+			}
+			e.Part.Offset, e.Part.CRC32, blobs[e.Path] = offset, crc.Sum32(), [20]byte(blob.Sum(nil))
+			offset += n
 		}
-		e.Part.Offset, e.Part.Size, e.Part.CRC32 = offset, n, crc.Sum32()
-		offset += n
 	}
 	return nil
+}
+
+// newBlob hashes a git blob.
+func newBlob(size int64, content string) hash.Hash {
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00%s", size, content)
+	return h
 }
 
 func copyFile(w io.Writer, root *os.Root, name string, buf []byte) (int64, error) {

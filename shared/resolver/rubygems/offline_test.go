@@ -113,8 +113,8 @@ func offlineScenario(t *testing.T) (resolvertest.Scenario, *rubygemstest.Registr
 		"first.gemspec":    gemspec("git_first"),
 		"second.gemspec":   gemspec("git-second"),
 		"lib/git_first.rb": "puts 'git_first ' + IO.popen([File.expand_path('../bin/tool', __dir__)], &:read)\n", "lib/git_second.rb": "puts 'git-second'\n",
-		"bin/tool": "#!/bin/sh\nprintf 'by its tool'\n",
-	}, gitrepotest.Executable("bin/tool"), gitrepotest.Symlink("lib/git-second.rb", "git_second.rb"))
+		"bin/tool": "#!/bin/sh\nprintf 'by its tool'\n", "exe/git_first-run": "#!/usr/bin/env ruby\nputs 'the executable of git_first'\n",
+	}, gitrepotest.Executable("bin/tool", "exe/git_first-run"), gitrepotest.Symlink("lib/git-second.rb", "git_second.rb"))
 	inner := srv.Init("team/inner")
 	innerCommit := inner.Commit(map[string]string{"inner.rb": "puts 'of the submodule'\n"})
 	outer := srv.Init("team/outer")
@@ -234,9 +234,11 @@ require "beside"
 	return s, registry, newGitServer(t, srv)
 }
 
-// gemspec of a gem in a git repository. As most of them, it asks git for its files; there is no git in the bundle.
+// gemspec of a gem in a git repository. As most of them, it asks git for its files and executables.
 func gemspec(name string) string {
-	return fmt.Sprintf("Gem::Specification.new do |s|\n  s.name = %q\n  s.version = '1.0'\n  s.summary = 'For tests'\n  s.authors = ['A']\n  s.files = `git ls-files -z 2>/dev/null`.split(\"\\0\")\nend\n", name)
+	return fmt.Sprintf("Gem::Specification.new do |s|\n  s.name = %q\n  s.version = '1.0'\n  s.summary = 'For tests'\n  s.authors = ['A']\n"+
+		"  s.files = Dir.chdir(__dir__) { `git ls-files -z` }.split(\"\\0\")\n  s.bindir = 'exe'\n"+
+		"  s.executables = s.files.grep(%%r{\\Aexe/%s}) { |f| File.basename(f) }\nend\n", name, name)
 }
 
 // TestBundleInstallOffline: O06. The bundle, unpacked in two places, installs and runs without network.
@@ -260,6 +262,12 @@ func TestBundleInstallOffline(t *testing.T) {
 				if got := offline(t, app, "bundle", "exec", "ruby", "app.rb"); got != want {
 					t.Errorf("%s: got %q, want %q", pkg, got, want)
 				}
+			}
+			if strings.Contains(place, " ") {
+				return // RubyGems' own wrappers of executables do not work below such a folder
+			}
+			if got, want := offline(t, filepath.Join(dir, "app"), "bundle", "exec", "git_first-run"), "the executable of git_first\n"; got != want {
+				t.Errorf("got %q, want %q", got, want)
 			}
 		})
 	}

@@ -330,3 +330,12 @@ func TestDescriptor(t *testing.T) {
 		t.Error("a Gemfile.lock is what makes it work")
 	}
 }
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
