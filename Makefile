@@ -106,10 +106,23 @@ golden: ## Rewrite generated documents and golden files; review the diff
 bench: ## Measure bundling, memory, API and repeat requests; HERMETO= and MIRROR_DIR= compare with peers
 	@$(GO) run ./bench
 
+# Its own environment, with every package of it pinned.
+SCHEMATHESIS := $(TOOLS)/schemathesis/bin/schemathesis
+
+.PHONY: test-schema
+test-schema: $(SCHEMATHESIS) ## Put Schemathesis to a running service, with our OpenAPI description
+	$(GO) run ./schematest $(SCHEMATHESIS)
+
+$(SCHEMATHESIS): schematest/requirements.txt
+	rm -rf $(TOOLS)/schemathesis
+	python3 -m venv $(TOOLS)/schemathesis
+	$(TOOLS)/schemathesis/bin/pip install --quiet --no-deps -r $<
+	touch $@
+
 .PHONY: ci
 # Fuzzing is not part of it: what a random search finds must not depend on whose commit comes next. The seeds
 # run with the tests; run `make fuzz` nightly, and before changing a parser.
-ci: lint tidy-check ci-race test-kerberos test-web test-live demo ## What CI runs besides `make test`
+ci: lint tidy-check ci-race test-schema test-kerberos test-web test-live demo ## What CI runs besides `make test`
 
 # `make test` has used the race detector already where it could; CI insists on it.
 .PHONY: ci-race
