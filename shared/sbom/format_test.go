@@ -283,6 +283,29 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// TestDownloadLocation: SPDX says where the source comes from, in the field for it as far as validators take it.
+func TestDownloadLocation(t *testing.T) {
+	for _, test := range []struct{ repo, location, info string }{
+		{"https://github.com/o/r", "git+https://github.com/o/r@R", ""},
+		{"https://user:pw@gitlab.example.com:8443/o/r.git", "git+https://gitlab.example.com:8443/o/r.git@R", ""},
+		{"git://git.example.org/r", "git+git://git.example.org/r@R", ""},
+		{"https://git.corp.internal/o/r", "NOASSERTION", "git+https://git.corp.internal/o/r@R"},
+		{"http://127.0.0.1:8080/r", "NOASSERTION", "git+http://127.0.0.1:8080/r@R"},
+		{"https://[::1]/r", "NOASSERTION", "git+https://[::1]/r@R"},
+		{"no URL", "NOASSERTION", ""},
+		{"file:///etc", "NOASSERTION", ""},
+	} {
+		var doc spdx.Document
+		text := write(t, sbom.SPDX23, sbom.Request{ID: 1, Completed: completed, Context: packages.Context{Repo: test.repo, Ref: "R"}})
+		if err := json.Unmarshal([]byte(text), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if p := doc.Packages[0]; p.PackageDownloadLocation != test.location || p.PackageSourceInfo != test.info {
+			t.Errorf("%s: got %q and %q, want %q and %q", test.repo, p.PackageDownloadLocation, p.PackageSourceInfo, test.location, test.info)
+		}
+	}
+}
+
 // TestIdentity: the same input gives the same bytes, another one another serial number.
 func TestIdentity(t *testing.T) {
 	for _, f := range richFormats {

@@ -14,6 +14,7 @@ type source struct {
 	id   string // inside the document
 	name string // host and path: "github.com/o/r"
 	url  string // "" when it is none that can be shown
+	host string // of the URL, without port
 	ref  string
 	purl string // "" when none can be made
 }
@@ -26,9 +27,9 @@ func sourceOf(r Request) source {
 		return s
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	s.url = u.String() // percent-encoded where it must be
+	s.url, s.host = u.String(), u.Hostname() // percent-encoded where it must be
 	if name := strings.Trim(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), ".git"), "/"); name != "" {
-		s.name = u.Hostname() + "/" + name
+		s.name = s.host + "/" + name
 	}
 	if text, err := purl.VCS(s.name[strings.LastIndexByte(s.name, '/')+1:], s.url, r.Ref); err == nil {
 		s.purl = text

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -89,6 +90,10 @@ func (d document) spdx23(w io.Writer) error {
 	return b.Flush()
 }
 
+// usualHost are the hosts that SPDX's own validators take in a download location, which the specification does
+// not restrict: no addresses, no single names, no long top-level domains such as .internal.
+var usualHost = regexp.MustCompile(`^(?i:[a-z0-9]+([-.][a-z0-9]+)*\.[a-z]{2,5})$`)
+
 func sourcePackage(r Request) spdx.Package {
 	s := sourceOf(r)
 	p := spdx.Package{
@@ -97,11 +102,12 @@ func sourcePackage(r Request) spdx.Package {
 		PackageComment: fmt.Sprintf("%s=%d", propertyRequest, r.ID),
 	}
 	if s.url != "" {
-		location := s.url + "@" + s.ref
-		if !strings.HasPrefix(location, "git:") { // git+git is no form of a location
-			location = "git+" + location
+		location := "git+" + s.url + "@" + s.ref
+		if usualHost.MatchString(s.host) {
+			p.PackageDownloadLocation = location
+		} else {
+			p.PackageSourceInfo = location
 		}
-		p.PackageDownloadLocation = location
 	}
 	if s.purl != "" {
 		p.PackageExternalReferences = purlReference(s.purl)
