@@ -68,7 +68,7 @@ var rules = []struct {
 	{"shared/web/browsertest", []string{
 		"shared/store", "shared/store/sqlite", "shared/blob", "shared/blob/dir", "shared/requestlog", "shared/gitrepo/gitrepotest",
 	}, "the browser tests make their world with the embedded adapters"},
-	{"shared/web", []string{"shared/store", "shared/blob", "shared/requestlog", "shared/resolver"}, "pages read what the API reads, and send through its handler"},
+	{"shared/web", []string{"shared/store", "shared/blob", "shared/requestlog", "shared/resolver", "shared/sbom"}, "pages read what the API reads, and send through its handler"},
 }
 
 // external says which folders alone may import a foreign module.

@@ -13,6 +13,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/requestlog"
+	"github.com/cachito-serverless/cachito/shared/sbom"
 )
 
 // detail is what all pages of one request begin with.
@@ -156,7 +157,9 @@ func (p *Pages) overview(r *http.Request, req request.Request) (any, error) {
 		{"Environment variables", own + "/environment-variables"},
 		{"Configuration files", own + "/configuration-files"},
 		{"Content manifest", own + "/content-manifest"},
-		{"SBOM", fmt.Sprintf("%s/sbom?requests=%d", base, req.ID)},
+	}
+	for _, format := range sbom.Formats {
+		questions = append(questions, struct{ what, path string }{"SBOM, " + format, own + "/sbom?format=" + format})
 	}
 	if req.State != request.StateComplete {
 		questions = []struct{ what, path string }{questions[0], {"Progress", own + "/progress"}}

@@ -39,7 +39,7 @@ func TestOverviewComplete(t *testing.T) {
 		`href="../api/v1/requests/1/download" download="cachito-1.tar.gz"`,
 		"curl -fL -o cachito-1.tar.gz https://cachito.example/stage/api/v1/requests/1/download",
 		"echo &#39;" + sum + "  cachito-1.tar.gz&#39; | sha256sum -c",
-		"The request was initiated", "Completed successfully", "curl -s &#39;https://cachito.example/stage/api/v1/sbom?requests=1&#39;",
+		"The request was initiated", "Completed successfully", "curl -s &#39;https://cachito.example/stage/api/v1/requests/1/sbom?format=spdx-2.3&#39;",
 		`&#34;pkg_managers&#34;:[&#34;gomod&#34;,&#34;npm&#34;]`, `data-refresh="0"`,
 	}, []string{`id="progress"`, `id="failure"`})
 }

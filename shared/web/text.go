@@ -96,10 +96,8 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 func ago(now, t time.Time) string {
 	d := now.Sub(t)
 	switch {
-	case d < 10*time.Second:
-		return "just now"
 	case d < time.Minute:
-		return fmt.Sprintf("%d s ago", int(d.Seconds())/10*10)
+		return "just now"
 	case d < time.Hour:
 		return fmt.Sprintf("%d min ago", int(d.Minutes()))
 	case d < 48*time.Hour:

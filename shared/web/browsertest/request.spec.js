@@ -18,7 +18,7 @@ test("a complete request: what it is, what happened, and a bundle to take", asyn
   expect(createHash("sha256").update(content).digest("hex")).toBe(sum);
   await expect(page.locator("#bundle")).toContainText(`${content.length.toLocaleString("en")} bytes`);
 
-  await page.locator("#bundle .snippet").getByRole("button", { name: "Copy" }).click();
+  await page.locator("#bundle .heading").getByRole("button", { name: "Copy" }).click();
   await expect(page.getByRole("status")).toHaveText("Copied");
   const steps = await page.evaluate(() => navigator.clipboard.readText());
   expect(steps).toContain(`curl -fL -o cachito-${world.ids.complete}.tar.gz ${world.url}/api/v1/requests/${world.ids.complete}/download\n`);
