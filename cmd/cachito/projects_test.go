@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,12 +12,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
 )
 
 // project is a well-known repository at a fixed commit.
 type project struct {
 	name, ref, manager string
+	// packages is the API's object of that name, "" for the root.
+	packages string
 	// settings of cachito.
 	settings []string
 	// check builds from the unpacked bundle; printed is what `cachito fetch --json` says of it.
@@ -44,13 +50,20 @@ func TestProjects(t *testing.T) {
 	}
 	t.Cleanup(host.Close)
 	for _, project := range []project{
-		{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", nil, checkGo},
-		{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", nil, checkGo},
+		{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", "", nil, checkGo},
+		{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", "", nil, checkGo},
+		{"actions/checkout", "f548e57e544e1ff5a4c46bf1e1b8685f8e4a348a", "npm", "", nil, checkNPM("npm ci && npm run build")},
+		// An install script would download a prebuilt database driver.
+		{"louislam/uptime-kuma", "6398a9581d1c3c427a7536559f47ccf45dac08b4", "npm", "", nil, checkNPM("npm ci --ignore-scripts && npm run build")},
 		{
-			"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn",
+			"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", "",
 			// Puppeteer's install script would download a browser.
 			[]string{`CACHITO_DEFAULT_ENVIRONMENT_VARIABLES={"yarn": {"PUPPETEER_SKIP_DOWNLOAD": {"value": "true", "kind": "literal"}}}`}, checkYarn,
 		},
+		// One of its dependencies, thrift, has no wheels: it is built.
+		{"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", wheelsFor(t, "requirements-web.txt"), nil, checkPip("requirements-web.txt", "import flask, sqlalchemy, thrift")},
+		{"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", `{"pip": [{"requirements_files": ["requirements-web.txt"]}]}`, nil, checkPipSources},
+		{"readthedocs/readthedocs.org", "7937196123747181054d4c2361ec81f93c37f8f2", "pip", `{"pip": [{"requirements_files": ["requirements/docs.txt"]}]}`, nil, checkPipSources},
 	} {
 		t.Run(project.name, func(t *testing.T) {
 			from := filepath.Join(mirrors, strings.Replace(project.name, "/", "+", 1), "repo")
@@ -58,12 +71,15 @@ func TestProjects(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Symlink(from, to); err != nil {
+			if err := os.Symlink(from, to); err != nil && !errors.Is(err, fs.ErrExist) {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
 			b := unpacked{bundle: filepath.Join(dir, "un packed"), dir: dir}
 			cmd := exec.Command("cachito", "fetch", "https://github.com/"+project.name, project.ref, "--pm", project.manager, "-o", b.bundle+"/", "--json")
+			if project.packages != "" {
+				cmd.Args = append(cmd.Args, "--packages", project.packages)
+			}
 			cmd.Env = append(os.Environ(), "CACHITO_ALLOW_HOSTS="+host.Host(), "CACHITO_MIRRORS=https://github.com/=http://"+host.Host()+"/", "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 			cmd.Env = append(cmd.Env, project.settings...)
 			var stdout, stderr bytes.Buffer
@@ -107,6 +123,53 @@ func checkGo(t *testing.T, b unpacked) {
 	}
 }
 
+// wheelsFor asks for a requirements file with wheels for this machine's Python.
+func wheelsFor(t *testing.T, file string) string {
+	out, err := exec.Command("python3", "-c", "import platform, sys; print('\"py_version\": \"%d%d\", \"arch\": \"%s\"' % (*sys.version_info[:2], platform.machine()))").Output()
+	if err != nil {
+		t.Fatalf("python3 is needed for this test: %v", err)
+	}
+	return `{"pip": [{"requirements_files": ["` + file + `"], "binary": {"packages": ":all:", ` + strings.TrimSpace(string(out)) + `}}]}`
+}
+
+// checkPip installs with the machine's pip and runs a line of Python. The build tools of the sdists are
+// installed beforehand, because the project has no requirements file for them.
+func checkPip(file, line string) func(t *testing.T, b unpacked) {
+	return func(t *testing.T, b unpacked) {
+		// pip splits PIP_FIND_LINKS at blanks.
+		moved := filepath.Join(b.dir, "moved")
+		if err := os.Rename(b.bundle, moved); err != nil {
+			t.Fatal(err)
+		}
+		b.bundle = moved
+		env := filepath.Join(b.dir, "venv")
+		out, err := exec.Command("sh", "-ec", `python3 -m venv "$0"; "$0"/bin/pip install -q --disable-pip-version-check 'setuptools<80' wheel`, env).CombinedOutput()
+		if err != nil {
+			t.Fatalf("making a virtual environment: %v\n%s", err, out)
+		}
+		b.offline(t, filepath.Join(env, "bin"), "pip install -q --no-cache-dir --no-build-isolation -r "+file+" && python -c '"+line+"'")
+	}
+}
+
+// checkPipSources looks for a source distribution of everything that is reported.
+func checkPipSources(t *testing.T, b unpacked) {
+	var printed struct {
+		Dependencies []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(b.printed, &printed); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range printed.Dependencies {
+		files, err := filepath.Glob(filepath.Join(b.bundle, "deps", "pip", d.Name, d.Name+"-"+d.Version+".*"))
+		if err != nil || len(files) != 1 {
+			t.Errorf("%s %s: the files are %v (%v), want one", d.Name, d.Version, files, err)
+		}
+	}
+	if len(printed.Dependencies) != 59 {
+		t.Errorf("%d dependencies are reported, want 59", len(printed.Dependencies))
+	}
+}
+
 // checkYarn installs with Yarn 1, runs the project's own checks, and compares with Yarn's parser of lockfiles.
 func checkYarn(t *testing.T, b unpacked) {
 	tools := filepath.Join(b.dir, "tools")
@@ -133,6 +196,43 @@ for (const [key, entry] of Object.entries(lock)) console.log(key.replace(/(.)@.*
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("%d dependencies are reported, yarn.lock has %d", len(got), len(want))
+	}
+}
+
+// checkNPM builds with the machine's npm, and compares with what npm itself reads in the lockfile.
+func checkNPM(script string) func(t *testing.T, b unpacked) {
+	return func(t *testing.T, b unpacked) {
+		b.offline(t, "", script)
+		type dependency struct {
+			Name, Version string
+			Dev           bool
+		}
+		var nodes []dependency
+		if err := json.Unmarshal([]byte(b.offline(t, "", "npm query --package-lock-only '*'")), &nodes); err != nil {
+			t.Fatal(err)
+		}
+		var printed struct {
+			Packages     []dependency
+			Dependencies []dependency
+		}
+		if err := json.Unmarshal(b.printed, &printed); err != nil {
+			t.Fatal(err)
+		}
+		// Once each, dev only if it is so wherever it stands; npm lists the package itself as well.
+		want := map[string]bool{}
+		for _, n := range nodes {
+			if id := n.Name + "@" + n.Version; !slices.ContainsFunc(printed.Packages, func(p dependency) bool { return p.Name == n.Name && p.Version == n.Version }) {
+				dev, seen := want[id]
+				want[id] = n.Dev && (dev || !seen)
+			}
+		}
+		got := map[string]bool{}
+		for _, d := range printed.Dependencies {
+			got[d.Name+"@"+d.Version] = d.Dev
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("dependencies and whether they are for development alone (-npm +reported):\n%s", diff)
+		}
 	}
 }
 
