@@ -19,16 +19,27 @@ type realProject struct {
 	name, ref, manager string
 	// peer is Hermeto's input for the same.
 	peer string
+	// packages is the API's object of that name, "" for the root.
+	packages string
 }
 
 // realProjects by package manager, the small ones first.
 var realProjects = []realProject{
-	{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", `{"type":"gomod","path":"."}`},
-	{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", `{"type":"gomod","path":"."}`},
-	{"hashicorp/terraform", "883c7221ee2e0bc2fad6912fd4b3cc4b53a598a7", "gomod", `{"type":"gomod","path":"."}`},
-	{"actions/checkout", "f548e57e544e1ff5a4c46bf1e1b8685f8e4a348a", "npm", `{"type":"npm","path":"."}`},
-	{"louislam/uptime-kuma", "6398a9581d1c3c427a7536559f47ccf45dac08b4", "npm", `{"type":"npm","path":"."}`},
-	{"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", `{"type":"yarn","path":"."}`},
+	{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", `{"type":"gomod","path":"."}`, ""},
+	{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", `{"type":"gomod","path":"."}`, ""},
+	{"hashicorp/terraform", "883c7221ee2e0bc2fad6912fd4b3cc4b53a598a7", "gomod", `{"type":"gomod","path":"."}`, ""},
+	{"actions/checkout", "f548e57e544e1ff5a4c46bf1e1b8685f8e4a348a", "npm", `{"type":"npm","path":"."}`, ""},
+	{"louislam/uptime-kuma", "6398a9581d1c3c427a7536559f47ccf45dac08b4", "npm", `{"type":"npm","path":"."}`, ""},
+	{"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", `{"type":"yarn","path":"."}`, ""},
+	// Source distributions alone. Hermeto fetches the Rust crates of some of them as well.
+	{
+		"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", `{"type":"pip","path":".","requirements_files":["requirements-web.txt"]}`,
+		`{"pip": [{"requirements_files": ["requirements-web.txt"]}]}`,
+	},
+	{
+		"readthedocs/readthedocs.org", "7937196123747181054d4c2361ec81f93c37f8f2", "pip", `{"type":"pip","path":".","requirements_files":["requirements/docs.txt"]}`,
+		`{"pip": [{"requirements_files": ["requirements/docs.txt"]}]}`,
+	},
 }
 
 // projects measures real projects from git mirrors on loopback, dependencies from the registries.
@@ -85,6 +96,9 @@ type cost struct {
 func (b *bench) ours(ctx context.Context, p realProject, url, host string) (cost, error) {
 	out := filepath.Join(b.dir, "project.tar.gz")
 	c := exec.CommandContext(ctx, b.binary, "fetch", url, p.ref, "--pm", p.manager, "--json", "-o", out)
+	if p.packages != "" {
+		c.Args = append(c.Args, "--packages", p.packages)
+	}
 	cache := filepath.Join(b.dir, "cache-"+filepath.Base(p.name))
 	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "CACHITO_ALLOW_HOSTS="+host)
 	started := time.Now()
