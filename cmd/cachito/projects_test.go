@@ -58,7 +58,8 @@ func TestProjects(t *testing.T) {
 		{
 			"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", "",
 			// Puppeteer's install script would download a browser.
-			[]string{`CACHITO_DEFAULT_ENVIRONMENT_VARIABLES={"yarn": {"PUPPETEER_SKIP_DOWNLOAD": {"value": "true", "kind": "literal"}}}`}, checkYarn,
+			[]string{`CACHITO_DEFAULT_ENVIRONMENT_VARIABLES={"yarn": {"PUPPETEER_SKIP_DOWNLOAD": {"value": "true", "kind": "literal"}}}`},
+			checkYarn,
 		},
 		// One of its dependencies, thrift, has no wheels: it is built.
 		{"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", wheelsFor(t, "requirements-web.txt"), nil, checkPip("requirements-web.txt", "import flask, sqlalchemy, thrift")},
