@@ -18,7 +18,7 @@ import (
 // MissingIntegrity is the fault for a tarball from outside the registry that no digest vouches for.
 func MissingIntegrity(name, source string) error {
 	return fault.Client(fault.InvalidFileFormat,
-		`The dependency %s@%s is missing the integrity value. Is the "integrity" key missing in your lockfile?`, name, source)
+		`The dependency %s@%s is missing the integrity value. Is the "integrity" key missing in your lockfile?`, name, withoutSecrets(source))
 }
 
 // ParseIntegrity reads the SRI text of a lockfile entry; an empty one gives none. The faults are the

@@ -55,14 +55,14 @@ func (r Registry) Has(source string) bool {
 func (r Registry) Mapped(name, source string) (string, error) {
 	u, err := url.Parse(source)
 	if err != nil {
-		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s cannot be parsed", name, source)
+		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s cannot be parsed", name, withoutSecrets(source))
 	}
 	// The registry may lie below a path of an internal host: nothing may lead out of it.
 	if clean := path.Clean("/" + u.Path); clean != "/"+strings.TrimPrefix(u.Path, "/") || clean == "/" {
-		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s has a path that no registry has", name, source)
+		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s has a path that no registry has", name, withoutSecrets(source))
 	}
 	if other, ok := tarballOwner(u.Path); ok && other != name {
-		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s is that of another package, %s", name, source, other)
+		return "", fault.Client(fault.InvalidFileFormat, "The URL of the dependency %s@%s is that of another package, %s", name, withoutSecrets(source), other)
 	}
 	return r.Base + strings.TrimPrefix(u.EscapedPath(), "/"), nil
 }

@@ -62,7 +62,7 @@ func (r Registry) Classify(name, source string) (Kind, error) {
 	case strings.HasPrefix(source, "file:"):
 		return FromFile, nil
 	}
-	return 0, fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", name, source)
+	return 0, fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", name, withoutSecrets(source))
 }
 
 func isGit(source string) bool {
@@ -99,7 +99,7 @@ type GitSource struct {
 func ParseGit(name, source string) (GitSource, error) {
 	at := strings.LastIndexByte(source, '#')
 	odd := fault.Client(fault.InvalidFileFormat,
-		"The url for the dependency %s@%s was in an unexpected format (expected <git_url>#<commit_hash>)", name, source)
+		"The url for the dependency %s@%s was in an unexpected format (expected <git_url>#<commit_hash>)", name, withoutSecrets(source))
 	if at < 0 || !commitPattern.MatchString(source[at+1:]) {
 		return GitSource{}, odd
 	}

@@ -223,6 +223,33 @@ yarn app 1.0.0
 {"settings": {"file_deps_allowlist": "{\"app\": [\"l\"]}"}}
 ` + lockOf(`"l@file:/etc":
   version "0.0.0"`) + refused("InvalidRepoStructure", "The path /etc of the dependency l leads out of the repository")},
+		{"Y19 a tarball of the repository, as resolved", `
+-- request.json --
+{"settings": {"file_deps_allowlist": "{\"app\": [\"is-buffer\", \"boxen\"]}"}}
+` + lockOf(`is-buffer@./ext/is-buffer-1.1.6.tgz:
+  version "1.1.6"
+  resolved "./ext/is-buffer-1.1.6.tgz#efaa2ea9daa0d7ab2ea13a97b2b8ad51fefbe8be"
+"boxen@file:ext/boxen-5.1.2.tgz":
+  version "5.1.2"
+  resolved "file:ext/boxen-5.1.2.tgz#788cb686fc83c1f486dfa8a40c68fc2b831d2b50"
+-- want/packages --
+yarn app 1.0.0
+  yarn boxen file:ext/boxen-5.1.2.tgz#788cb686fc83c1f486dfa8a40c68fc2b831d2b50 dev
+  yarn is-buffer file:ext/is-buffer-1.1.6.tgz#efaa2ea9daa0d7ab2ea13a97b2b8ad51fefbe8be dev
+-- want/deps --
+yarn/`)},
+		{"a password in a URL is not reported", lockOf(`"fecha@https://x.test/f.tgz":
+  version "4.2.0"
+  resolved "https://user:secret@x.test/f.tgz#SHA1(f.tgz)"
+-- want/packages --
+yarn app 1.0.0
+  yarn fecha https://x.test/f.tgz#SHA1(f.tgz) dev` + fecha)},
+		{"an outdated lockfile is told in the log", lockOf("") + `-- want/log --
+file=yarn.lock missing="package.json needs d@^1"
+file=yarn.lock missing="package.json needs l@link:./l"
+-- want/packages --
+yarn app 1.0.0
+`},
 		{"Y20 no source", lockOf(`z@^1:
   version "1.0.0"`) + refused("InvalidRequestData", "The dependency z@1.0.0 has no source")},
 		{"Y21 berry", app + "-- repo/yarn.lock --\n# comment\n\n__metadata:\n  version: 6\n  cacheKey: 8\n" +

@@ -62,7 +62,10 @@ func (r *run) describe(p *project, d *dependency) error {
 	e := d.entry
 	d.name, d.version, d.source = realName(e.keys[0]), e.version, e.resolved
 	if d.source == "" {
-		d.source = localSource(e.keys[0])
+		_, spec := splitKey(e.keys[0])
+		d.source = localSource(spec)
+	} else if local := localSource(d.source); local != "" && !strings.HasPrefix(d.source, "file:") {
+		d.source = local
 	}
 	if d.source == "" {
 		return fault.Client(fault.InvalidRequestData, "The dependency %s@%s has no source", d.name, e.version)
@@ -89,11 +92,11 @@ func (r *run) describe(p *project, d *dependency) error {
 		}
 		return d.findDigests()
 	case javascript.FromGit:
-		d.version = d.source
+		d.version = javascript.ReportedSource(d.source)
 		d.git, err = javascript.ParseGit(d.name, d.source)
 		return err
 	case javascript.FromURL:
-		d.version = d.source
+		d.version = javascript.ReportedSource(d.source)
 		if err := d.findDigests(); err != nil || len(d.digests) > 0 {
 			return err
 		}
@@ -120,20 +123,27 @@ func (d *dependency) findDigests() error {
 	return nil
 }
 
-// localSource is the path in a key's spec, as "file:<path>"; "" when there is none.
+// localSource is the path in a spec or in resolved, as "file:<path>"; "" when there is none.
 //
-//	l@file:./l -> file:l, l@link:../x -> file:../x, l@./l -> file:l
-func localSource(key string) string {
-	_, spec := splitKey(key)
+//	file:./l -> file:l, link:../x -> file:../x, ./t.tgz#<sha1> -> file:t.tgz#<sha1>
+func localSource(spec string) string {
+	location, fragment, hashed := strings.Cut(spec, "#")
 	for _, scheme := range []string{"file:", "link:"} {
-		if p, ok := strings.CutPrefix(spec, scheme); ok {
-			return "file:" + path.Clean(p)
+		if p, ok := strings.CutPrefix(location, scheme); ok {
+			location = "./" + p
+			if strings.HasPrefix(p, "/") {
+				location = p
+			}
 		}
 	}
-	if strings.HasPrefix(spec, "./") || strings.HasPrefix(spec, "../") || strings.HasPrefix(spec, "/") {
-		return "file:" + path.Clean(spec)
+	if !strings.HasPrefix(location, "./") && !strings.HasPrefix(location, "../") && !strings.HasPrefix(location, "/") {
+		return ""
 	}
-	return ""
+	source := "file:" + path.Clean(location)
+	if hashed {
+		source += "#" + fragment
+	}
+	return source
 }
 
 var (

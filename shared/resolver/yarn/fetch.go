@@ -76,7 +76,7 @@ func (r *run) download(ctx context.Context, p *project) error {
 // readArchive takes the version from an archive, and compares a registry's that no digest vouches for with
 // what was asked for.
 func (r *run) readArchive(ctx context.Context, d *dependency, url string) error {
-	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, d.file, d.source)
+	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, d.file, javascript.ReportedSource(d.source))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (d *dependency) takeVersion(version string) error {
 		version = noVersion
 	}
 	d.placeVersion = version
-	return javascript.CheckVersion("The package.json of "+d.name+"@"+d.source, d.name, version)
+	return javascript.CheckVersion("The package.json of "+d.name+"@"+javascript.ReportedSource(d.source), d.name, version)
 }
 
 // pack checks the git dependencies out and packs them: as npm does for the bundle's own layout, and as a bare

@@ -273,6 +273,9 @@ func TestLiveOffline(t *testing.T) {
 	if len(res.Output.Overlays) > 0 {
 		t.Errorf("files of the repository are changed: %v", resolvertest.Entries(res.Output.Overlays))
 	}
+	if strings.Contains(res.Log, "level=WARN") {
+		t.Errorf("the log warns:\n%s", res.Log)
+	}
 	t.Run("O03 with and without --offline, from the root and from a workspace", func(t *testing.T) {
 		l.install(t, bundle(t, res, "one folder", "."), ".", applicationPrints)
 		l.install(t, bundle(t, res, "deep/down/another", "."), ".", applicationPrints, "--offline")

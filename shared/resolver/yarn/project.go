@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
@@ -37,6 +38,8 @@ type manifest struct {
 	workspaces    json.RawMessage
 	// needs are "name@spec" of dependencies, peerDependencies and optionalDependencies.
 	needs []string
+	// installed are those that Yarn installs: of dependencies, devDependencies and optionalDependencies.
+	installed []string
 	// resolutions force versions: pattern -> spec.
 	resolutions map[string]string
 }
@@ -53,9 +56,14 @@ func parseManifest(data []byte) (manifest, error) {
 	m := manifest{workspaces: members["workspaces"]}
 	_ = json.Unmarshal(members["name"], &m.name) // of another type: stays empty
 	_ = json.Unmarshal(members["version"], &m.version)
-	for _, section := range []string{"dependencies", "peerDependencies", "optionalDependencies"} {
+	for _, section := range []string{"dependencies", "peerDependencies", "optionalDependencies", "devDependencies"} {
 		for name, spec := range textMap(members[section]) {
-			m.needs = append(m.needs, name+"@"+spec)
+			if section != "devDependencies" {
+				m.needs = append(m.needs, name+"@"+spec)
+			}
+			if section != "peerDependencies" {
+				m.installed = append(m.installed, name+"@"+spec)
+			}
 		}
 	}
 	m.resolutions = textMap(members["resolutions"])
@@ -105,6 +113,7 @@ func (r *run) open(ctx context.Context, dir string) (*project, error) {
 	if err := r.findWorkspaces(ctx, p, patterns); err != nil {
 		return nil, err
 	}
+	r.warnOutdated(ctx, p)
 	rule := javascript.FileRule{Workspaces: patterns, Allowed: r.allowlist[p.pkg.Name]}
 	return p, r.findDependencies(p, rule)
 }
@@ -195,4 +204,34 @@ func (r *run) findWorkspaces(ctx context.Context, p *project, patterns []string)
 		p.workspaces = append(p.workspaces, workspace{dir, m})
 	}
 	return nil
+}
+
+// maxWarnings bounds the lines of one kind in the log.
+const maxWarnings = 10
+
+// warnOutdated says what package.json has and yarn.lock has not: the bundle is whole, but
+// `yarn install --frozen-lockfile` will refuse it.
+func (r *run) warnOutdated(ctx context.Context, p *project) {
+	members := map[string]bool{}
+	for _, w := range p.workspaces {
+		members[w.manifest.name] = true
+	}
+	forced := forcedKeys(p.manifest.resolutions)
+	var missing []string
+	for _, m := range append([]workspace{{".", p.manifest}}, p.workspaces...) {
+		for _, key := range m.manifest.installed {
+			name, _ := splitKey(key)
+			if p.lock.byKey[key] == nil && !members[name] && forced[name] == nil {
+				missing = append(missing, path.Join(p.dir, m.dir, "package.json")+" needs "+key)
+			}
+		}
+	}
+	slices.Sort(missing)
+	for i, text := range missing {
+		if i == maxWarnings {
+			r.in.Log.WarnContext(ctx, "yarn.lock lacks more than is shown here", "file", p.lock.path, "missing", len(missing))
+			return
+		}
+		r.in.Log.WarnContext(ctx, "yarn.lock does not fit package.json: run yarn install and commit the result", "file", p.lock.path, "missing", text)
+	}
 }
