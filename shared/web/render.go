@@ -45,8 +45,6 @@ type view struct {
 	Data    any
 	// Policy replaces the usual one.
 	Policy string
-	// header are more fields of the answer.
-	header http.Header
 	// root leads from the page to "/", relative.
 	root string
 	hash string
@@ -121,9 +119,6 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, v view) {
 		return
 	}
 	h := w.Header()
-	for name, values := range v.header {
-		h[name] = values
-	}
 	if v.Policy == "" {
 		v.Policy = policy
 	}

@@ -76,6 +76,9 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request, _ int64) {
 		p.render(w, r, p.failure(r, err))
 		return
 	}
+	if told := answer.header.Values("WWW-Authenticate"); len(told) > 0 {
+		w.Header()["Www-Authenticate"] = told // the browser answers it, or asks its user
+	}
 	if answer.status == http.StatusCreated {
 		var created struct{ ID int64 }
 		if err := json.Unmarshal(answer.body.Bytes(), &created); err != nil {
@@ -91,9 +94,6 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request, _ int64) {
 	f.Errors[f.fieldOf(answer.status, text)] = text
 	v := p.formView(f, r)
 	v.Status = answer.status
-	if challenge := answer.Header().Values("WWW-Authenticate"); len(challenge) > 0 {
-		v.header = http.Header{"Www-Authenticate": challenge} // the browser answers it, or asks its user
-	}
 	p.render(w, r, v)
 }
 

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -177,6 +179,38 @@ func TestSubmitUnderRights(t *testing.T) {
 	}
 	if out := w.post("/requests/new", goodForm(), identityHeader, "ann@B"); out.Code != http.StatusSeeOther {
 		t.Errorf("with identity: %d", out.Code)
+	}
+}
+
+// tickets accepts one ticket, once, as Kerberos does.
+type tickets struct{ seen int }
+
+func (k *tickets) Accept(token []byte, _ string) (string, []byte, error) {
+	if k.seen++; string(token) != "good" || k.seen > 1 {
+		return "", nil, errors.New("it was used before")
+	}
+	return "ann@B", []byte("answer"), nil
+}
+
+// TestSubmitWithTicket: a browser is asked for a ticket, sends the form again with one, and the ticket is
+// used once.
+func TestSubmitWithTicket(t *testing.T) {
+	kerberos := &tickets{}
+	w := newWorld(t, func(c *api.Config, d *api.Deps) { c.LoginDisabled, d.Negotiator = false, kerberos })
+	out := w.post("/requests/new", goodForm())
+	if out.Code != http.StatusUnauthorized || out.Header().Get("WWW-Authenticate") != "Negotiate" {
+		t.Fatalf("without ticket: %d, WWW-Authenticate %q", out.Code, out.Header().Get("WWW-Authenticate"))
+	}
+	checkPage(t, "without ticket", out.Result(), out.Body.String())
+	out = w.post("/requests/new", goodForm(), "Authorization", "Negotiate "+base64.StdEncoding.EncodeToString([]byte("good")))
+	if out.Code != http.StatusSeeOther || kerberos.seen != 1 {
+		t.Fatalf("with ticket: %d after %d uses: %s", out.Code, kerberos.seen, out.Body)
+	}
+	if got, want := out.Header().Get("WWW-Authenticate"), "Negotiate "+base64.StdEncoding.EncodeToString([]byte("answer")); got != want {
+		t.Errorf("the browser is told %q, want %q", got, want)
+	}
+	if req, err := w.store.Get(t.Context(), 1); err != nil || req.User != "ann@B" {
+		t.Errorf("user %q (%v), want ann@B", req.User, err)
 	}
 }
 
