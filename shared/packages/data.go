@@ -70,7 +70,7 @@ func reprVersion(v *string) string {
 
 // firstMerge is how many dependencies are collected before equal ones are merged for the first time: a large
 // Go repository has the same few hundred half a million times.
-const firstMerge = 4096
+const firstMerge = 16 << 10
 
 // MergeDependencies is the flat list of a request's dependencies: all packages' lists, sorted, equal ones
 // (name, type, version, dev) once. Of equal ones the first is kept, with its Replaces.

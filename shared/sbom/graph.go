@@ -103,7 +103,7 @@ type edge struct {
 
 // firstMerge is how many nodes are collected before equal ones are merged for the first time. The packages
 // of a large Go repository name the same few hundred modules half a million times.
-const firstMerge = 4096
+const firstMerge = 16 << 10
 
 func graphOf(requests []Request, rules packages.Rules) (graph, error) {
 	g := graph{requests: requests, rules: rules}
