@@ -59,6 +59,9 @@ func (c *cache) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File, 
 	for _, d := range want {
 		key += " " + d.String()
 	}
+	if a.Check != nil {
+		key += " checked"
+	}
 	// Several callers of one URL share one transfer; each waits no longer than its own context.
 	ch := c.flight.DoChan(key, func() (any, error) { return c.fetch(ctx, a, want) })
 	select {
@@ -94,6 +97,9 @@ func describe(a resolver.Artifact) string {
 
 func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity.Digest) (resolver.File, error) {
 	seen, known, err := c.lookUp(ctx, a, want)
+	if err == nil && known {
+		err = c.check(ctx, a, seen)
+	}
 	if err != nil || known {
 		return seen, err
 	}
@@ -105,7 +111,23 @@ func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity
 		return resolver.File{}, fault.Client(fault.InvalidChecksum,
 			"%s changed since it was first seen: expected sha256:%s, got sha256:%s", describe(a), seen.SHA256, f.SHA256)
 	}
+	if err := c.check(ctx, a, f); err != nil {
+		return resolver.File{}, err
+	}
 	return f, c.remember(ctx, a, got, f)
+}
+
+// check lets the resolver look into the file.
+func (c *cache) check(ctx context.Context, a resolver.Artifact, f resolver.File) error {
+	if a.Check == nil {
+		return nil
+	}
+	o, err := c.Open(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	return a.Check(o, f.Size)
 }
 
 // lookUp finds the file in the cache. When only its digest is known (first seen earlier, and pruned

@@ -155,6 +155,10 @@ type Artifact struct {
 	Header   http.Header
 	// Describe names it in errors: "pkg v1.2.3 (package-lock.json)".
 	Describe string
+	// Check, when set, looks into the content, whose digest was right; its error is returned as it is, and then
+	// the content is not remembered as what the URL holds: a registry may answer with a login page today, and
+	// the file tomorrow. Content of the cache is looked at as well. It may run beside itself.
+	Check func(content io.ReaderAt, size int64) error
 }
 
 // Fetcher fetches into the content-addressed dependency cache. Implemented by the pipeline.

@@ -63,7 +63,7 @@ func (f *Fetcher) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File
 	known, ok := f.pinned[a.URL]
 	f.mu.Unlock()
 	if ok && len(a.Want) == 0 {
-		return known, nil
+		return known, f.check(ctx, a, known)
 	}
 	limit := a.MaxBytes
 	if limit <= 0 {
@@ -87,12 +87,27 @@ func (f *Fetcher) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File
 		return resolver.File{}, err
 	}
 	file, err := f.Store(ctx, bytes.NewReader(body))
+	if err == nil {
+		err = f.check(ctx, a, file)
+	}
 	if err == nil && len(a.Want) == 0 {
 		f.mu.Lock()
 		f.pinned[a.URL] = file
 		f.mu.Unlock()
 	}
 	return file, err
+}
+
+func (f *Fetcher) check(ctx context.Context, a resolver.Artifact, file resolver.File) error {
+	if a.Check == nil {
+		return nil
+	}
+	r, err := f.Open(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return a.Check(r, file.Size)
 }
 
 func verify(a resolver.Artifact, body []byte) error {
@@ -168,6 +183,9 @@ func (f *Fetcher) ask(ctx context.Context, rawURL string, header http.Header) (i
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, req)
+		if err := ctx.Err(); err != nil {
+			return 0, nil, nil, err // an answer that broke off is none
+		}
 		if (w.Code >= 500 || w.Code == http.StatusTooManyRequests) && try < tries {
 			continue
 		}
