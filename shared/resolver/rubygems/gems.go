@@ -7,19 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
-const (
-	// MaxGemBytes is the size of one gem; the registry's own limit is 512 MiB or less.
-	MaxGemBytes = 1 << 30
-	// checksAtATime bounds the gems whose metadata is read side by side.
-	checksAtATime = 8
-)
+// MaxGemBytes is the size of one gem; the registry's own limit is 512 MiB or less.
+const MaxGemBytes = 1 << 30
 
 // gemFile is a gem of the registry, wherever it is locked.
 type gemFile struct {
@@ -65,36 +59,30 @@ func (s gemSet) sorted() []*gemFile {
 	return out
 }
 
-// fetch gets the files of all gems, and looks into each.
+// fetchGems gets the files of all gems, and looks into each.
 func (r *run) fetchGems(ctx context.Context, gems []*gemFile) error {
 	artifacts := make([]resolver.Artifact, len(gems))
 	for i, g := range gems {
+		url := r.settings.url + "gems/" + g.fileName()
 		artifacts[i] = resolver.Artifact{
-			URL: r.settings.url + "gems/" + g.fileName(), Want: g.want, MaxBytes: MaxGemBytes,
+			URL: url, Want: g.want, MaxBytes: MaxGemBytes,
 			Describe: fmt.Sprintf("gem %s %s (%s)", g.name, g.version, g.lockfile),
+			Check:    func(content io.ReaderAt, size int64) error { return g.check(url, content, size) },
 		}
 	}
 	files, err := resolver.FetchAll(ctx, r.in, artifacts)
 	if err != nil {
 		return fmt.Errorf("fetching gems: %w", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(checksAtATime)
 	for i, g := range gems {
 		g.file = files[i]
-		group.Go(func() error { return r.checkGem(ctx, g, artifacts[i].URL) })
 	}
-	return group.Wait()
+	return nil
 }
 
-// checkGem makes sure that the file is the gem that was asked for, whatever the registry sent.
-func (r *run) checkGem(ctx context.Context, g *gemFile, url string) error {
-	f, err := r.in.Fetcher.Open(ctx, g.file)
-	if err != nil {
-		return fmt.Errorf("reading the gem %s %s: %w", g.name, g.version, err)
-	}
-	defer f.Close()
-	content := &failingReader{r: io.NewSectionReader(f, 0, g.file.Size)}
+// check makes sure that the content is the gem that was asked for, whatever the registry sent.
+func (g gemFile) check(url string, r io.ReaderAt, size int64) error {
+	content := &failingReader{r: io.NewSectionReader(r, 0, size)}
 	found, err := readMetadata(content)
 	switch {
 	case content.err != nil:

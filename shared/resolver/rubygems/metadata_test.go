@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 	"github.com/cachito-serverless/cachito/shared/resolver/rubygems/rubygemstest"
 )
 
@@ -178,5 +179,17 @@ func TestParseMetadata(t *testing.T) {
 				t.Errorf("got %+v (%v), want %+v", got, err, tt.want)
 			}
 		})
+	}
+}
+
+// What was no gem is asked for again.
+func TestRegistryRecovers(t *testing.T) {
+	registry := rubygemstest.NewRegistry()
+	registry.Set("a-1.0.gem", []byte("<html>"))
+	s, fetcher := lockfileOf(registrySection("a (1.0)")), resolvertest.NewFetcher(t, map[string]http.Handler{gemHost: registry})
+	mustFail(t, s.Run(t, newResolver(t), fetcher), fault.InvalidFileFormat)
+	registry.Set("a-1.0.gem", rubygemstest.Gem{Name: "a", Version: "1.0"}.Build())
+	if res := s.Run(t, newResolver(t), fetcher); res.Err != nil {
+		t.Errorf("got %v", res.Err)
 	}
 }

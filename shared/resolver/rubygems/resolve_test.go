@@ -321,6 +321,16 @@ func TestRepositoryName(t *testing.T) {
 	}
 }
 
+func TestLocalOverride(t *testing.T) {
+	for gem, want := range map[string]string{"json-schema.rb": "BUNDLE_LOCAL__JSON___SCHEMA__RB", "rack": "BUNDLE_LOCAL__RACK", "a_b": "BUNDLE_LOCAL__A_B"} {
+		t.Run("G15 "+gem, func(t *testing.T) {
+			if got := localOverride(gem); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 func TestDescriptor(t *testing.T) {
 	d := Descriptor()
 	if d.Name != "rubygems" || d.Rank != 40 || d.Version == "" || d.New == nil || d.RefusesReplacements != "RubyGems" {
