@@ -74,13 +74,14 @@ func ParsePackageJSON(data []byte) (PackageJSON, error) {
 func ReadArchive(ctx context.Context, fetcher resolver.Fetcher, file resolver.File, source string) (PackageJSON, error) {
 	r, err := fetcher.Open(ctx, file)
 	if err != nil {
-		return PackageJSON{}, fmt.Errorf("opening the archive of %s: %w", source, err)
+		return PackageJSON{}, fmt.Errorf("opening the archive of %s: %w", withoutSecrets(source), err)
 	}
 	defer r.Close()
 	return readArchive(ctx, r, file.Size, source)
 }
 
 func readArchive(ctx context.Context, r io.Reader, size int64, source string) (PackageJSON, error) {
+	source = withoutSecrets(source)
 	content, err := unpacked(ctx, r, size)
 	if err != nil {
 		return PackageJSON{}, brokenArchive(source, err)

@@ -43,7 +43,7 @@ func ParseIntegrity(name, source, text string) ([]integrity.Digest, error) {
 	if !known {
 		return nil, fault.Client(fault.InvalidChecksum, "Cannot perform checksum on the file %s, Hash algorithm %s is unknown.", FileOf(source), first).Because(err)
 	}
-	return nil, fault.Client(fault.InvalidChecksum, "The dependency %s@%s has an invalid integrity value: %s", name, source, err).Because(err)
+	return nil, fault.Client(fault.InvalidChecksum, "The dependency %s@%s has an invalid integrity value: %s", name, withoutSecrets(source), err).Because(err)
 }
 
 // FileOf is the last part of a URL's path: the file that is named in messages.
@@ -95,17 +95,29 @@ func CloneFault(err error, source string) error {
 	return word.Because(err)
 }
 
-// withoutSecrets hides a password in a source that is shown.
+// withoutSecrets hides user and password in a source that is shown; a user alone stays ("git@"). It goes by
+// the text, so that what is no URL shows no password either.
+//
+//	git+https://user:secret@host/r.git -> git+https://xxxxx@host/r.git
+//	github:user:secret@ns/r            -> github:xxxxx@ns/r
 func withoutSecrets(source string) string {
-	u, err := url.Parse(source)
-	if err != nil || u.User == nil {
+	prefix, rest, ok := strings.Cut(source, "://")
+	separator := "://"
+	if !ok {
+		separator = ":"
+		if prefix, rest, ok = strings.Cut(source, separator); !ok {
+			return source
+		}
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	at := strings.LastIndexByte(rest[:end], '@')
+	if at < 0 || !strings.Contains(rest[:at], ":") {
 		return source
 	}
-	if _, secret := u.User.Password(); !secret {
-		return source
-	}
-	u.User = url.User("xxxxx")
-	return u.String()
+	return prefix + separator + "xxxxx" + rest[at:]
 }
 
 // CheckDuplicates refuses two packages of one request with the same name, version and type. It is the check

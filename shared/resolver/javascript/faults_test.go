@@ -103,3 +103,24 @@ func TestCheckDuplicates(t *testing.T) {
 	checkFault(t, CheckDuplicates(append(list, packages.Package{Name: "it's", Type: "npm", Version: &v1, Path: "x"})), fault.InvalidRequestData,
 		`Duplicate package: {'name': "it's", 'version': '1', 'type': 'npm'}`)
 }
+
+func TestWithoutSecrets(t *testing.T) {
+	for source, want := range map[string]string{
+		"git+https://user:secret@h/r#" + someCommit: "git+https://xxxxx@h/r#" + someCommit,
+		"git+ssh://user:se@cret@h:ns/r#x":           "git+ssh://xxxxx@h:ns/r#x",
+		"https://user:se cret@h":                    "https://xxxxx@h",
+		"https://:secret@h/\x7f":                    "https://xxxxx@h/\x7f",
+		"github:user:secret@ns/r":                   "github:xxxxx@ns/r",
+		"git+ssh://git@h/r":                         "git+ssh://git@h/r",
+		"https://h/a:b@c":                           "https://h/a:b@c",
+		"https://h?a:b@c":                           "https://h?a:b@c",
+		"git@h:ns/r":                                "git@h:ns/r",
+		"file:../a:b@c":                             "file:../a:b@c",
+		"a@1.0.0":                                   "a@1.0.0",
+		"":                                          "",
+	} {
+		if got := withoutSecrets(source); got != want {
+			t.Errorf("%q: got %q, want %q", source, got, want)
+		}
+	}
+}

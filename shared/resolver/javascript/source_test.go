@@ -90,7 +90,7 @@ func TestParseGit(t *testing.T) {
 		"github:ns/%2e%2e#" + someCommit, "github:ns//r#" + someCommit, "github:nѕ/r#" + someCommit, "git+https://#" + someCommit, "git+https://h\x7f/r#" + someCommit,
 	} {
 		_, err := ParseGit("w", source)
-		checkFault(t, err, fault.InvalidFileFormat, "The url for the dependency w@"+source+" was in an unexpected format (expected <git_url>#<commit_hash>)")
+		checkFault(t, err, fault.InvalidFileFormat, "The url for the dependency w@"+strings.ReplaceAll(source, "user:secret", "xxxxx")+" was in an unexpected format (expected <git_url>#<commit_hash>)")
 	}
 }
 

@@ -62,7 +62,7 @@ func (r *run) download(ctx context.Context, p *project, files []resolver.File) e
 			return err
 		}
 		artifacts = append(artifacts, resolver.Artifact{
-			URL: url, Want: w.digests, Describe: w.name + " " + strings.TrimSpace(w.version+" "+w.source) + " (" + p.lockPath + ")",
+			URL: url, Want: w.digests, Describe: strings.TrimSpace(w.name+" "+w.version) + " (" + p.lockPath + ")",
 		})
 		which = append(which, i)
 	}
@@ -125,7 +125,7 @@ func (w *wanted) takeVersion(version string) error {
 		version = noVersion
 	}
 	w.version = version
-	return javascript.CheckVersion("The package.json of "+w.name+"@"+w.source, w.name, version)
+	return javascript.CheckVersion("The package.json of the dependency "+w.name, w.name, version)
 }
 
 // plainForm is a version as the registry stores it: without a leading v or =, blanks and build metadata.

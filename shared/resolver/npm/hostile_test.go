@@ -50,7 +50,7 @@ func TestHostileVersions(t *testing.T) {
 	w := newWorld()
 	w.trees["github.com/o/w.git"] = tree("w", "../../x", "")
 	w.run(t, v1(`"w":{"version":"git+https://github.com/o/w.git#COMMIT"}`)+refused(fault.InvalidFileFormat,
-		`The package.json of w@git+https://github.com/o/w.git#COMMIT: "../../x" is not a version of w`)).Check(t)
+		`The package.json of the dependency w: "../../x" is not a version of w`)).Check(t)
 	w.trees["github.com/o/w.git"] = map[string]string{"package.json": `{"name":"w"}`}
 	w.run(t, v1(`"w":{"version":"git+https://github.com/o/w.git#COMMIT"}`)+
 		want("deps", "npm/external-w/w-0.0.0-external-gitcommit-COMMIT.tgz")).Check(t)
