@@ -17,11 +17,12 @@ func (d *Data) Sort() {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name), compareVersion(a.Version, b.Version))
 	})
 	for i := range d.Packages {
-		slices.SortStableFunc(d.Packages[i].Dependencies, compareDependency)
+		slices.SortStableFunc(d.Packages[i].Dependencies, CompareDependencies)
 	}
 }
 
-func compareDependency(a, b Dependency) int {
+// CompareDependencies is the order of dependencies in all that is answered. Of a merged list no two are equal.
+func CompareDependencies(a, b Dependency) int {
 	return cmp.Or(strings.Compare(a.Type, b.Type), compareDev(a.Dev, b.Dev), strings.Compare(a.Name, b.Name), compareVersion(a.Version, b.Version))
 }
 
@@ -77,8 +78,8 @@ const firstMerge = 16 << 10
 func MergeDependencies(list []Package) []Dependency {
 	var found []*Dependency
 	merge := func() {
-		slices.SortStableFunc(found, func(a, b *Dependency) int { return compareDependency(*a, *b) })
-		found = slices.CompactFunc(found, func(a, b *Dependency) bool { return compareDependency(*a, *b) == 0 })
+		slices.SortStableFunc(found, func(a, b *Dependency) int { return CompareDependencies(*a, *b) })
+		found = slices.CompactFunc(found, func(a, b *Dependency) bool { return CompareDependencies(*a, *b) == 0 })
 	}
 	limit := firstMerge
 	for _, p := range list {

@@ -49,18 +49,18 @@ func packageItem(n int, p indexedPackage) item {
 	return item{Name: p.Name, Type: p.Type, Version: p.Version, Number: n + 1, Path: p.Path, Needs: int64(len(p.needs))}
 }
 
-// search makes a page of what is found. pick yields the places in question; text and make are of a place.
-func (c *contents) search(q url.Values, n int, text func(i int) string, make func(i int) item) error {
+// search makes a page of what is found among n things; found and item are of one of them.
+func (c *contents) search(q url.Values, n int, found func(i int, words []string) bool, item func(i int) item) error {
 	c.Query = strings.TrimSpace(strings.ToValidUTF8(q.Get("q"), "\uFFFD"))
 	c.All = int64(n)
 	wanted, page := words(c.Query), pageNumber(q)
 	from, total := (page-1)*contentsPerPage, 0
 	for i := range n {
-		if !found(text(i), wanted) {
+		if !found(i, wanted) {
 			continue
 		}
 		if total >= from && len(c.Items) < contentsPerPage {
-			c.Items = append(c.Items, make(i))
+			c.Items = append(c.Items, item(i))
 		}
 		total++
 	}
@@ -110,7 +110,7 @@ func (p *Pages) dependencies(r *http.Request, req request.Request) (any, error) 
 		c.Package, c.Of = number, &of
 		n, places = len(owner.needs), func(i int) int { return int(owner.needs[i]) }
 	}
-	err = c.search(q, n, func(i int) string { return in.texts[places(i)] }, func(i int) item {
+	err = c.search(q, n, func(i int, words []string) bool { return in.foundDependency(places(i), words) }, func(i int) item {
 		at := places(i)
 		d := in.dependencies[at]
 		return item{
@@ -127,7 +127,7 @@ func (p *Pages) packages(r *http.Request, req request.Request) (any, error) {
 		return nil, err
 	}
 	err = c.search(r.URL.Query(), len(in.packages),
-		func(i int) string { return in.packages[i].text },
+		in.foundPackage,
 		func(i int) item { return packageItem(i, in.packages[i]) })
 	return c, err
 }

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,7 +17,7 @@ const (
 	// maxIndexedBytes bounds the packages data that is shown. The largest applications known have 50 MB.
 	maxIndexedBytes = 256 << 20
 	// maxCachedBytes bounds what all indexes kept for the next search take, by their own estimate: some
-	// 80,000 dependencies.
+	// 100,000 dependencies.
 	maxCachedBytes = 16 << 20
 )
 
@@ -25,8 +26,7 @@ const (
 type index struct {
 	packages     []indexedPackage
 	dependencies []packages.Dependency
-	// texts are what a search looks through, of each dependency; users is how many packages need it.
-	texts []string
+	// users is how many packages need each dependency.
 	users []int32
 	bytes int64
 }
@@ -35,7 +35,6 @@ type indexedPackage struct {
 	packages.Package // without its dependencies
 	// needs are places in the index's dependencies, in their order.
 	needs []int32
-	text  string
 }
 
 // identity is what makes two dependencies the same one (packages.MergeDependencies).
@@ -55,9 +54,8 @@ type indexer struct {
 }
 
 func (in *indexer) add(p packages.Package) error {
-	one := indexedPackage{Package: p, needs: make([]int32, 0, len(p.Dependencies)), text: searchText(p.Name, p.Version, p.Type, p.Path)}
+	one := indexedPackage{Package: p, needs: make([]int32, 0, len(p.Dependencies))}
 	one.Dependencies = nil
-	mine := make(map[int32]bool, len(p.Dependencies))
 	for _, d := range p.Dependencies {
 		id := identityOf(d)
 		at, known := in.seen[id]
@@ -67,11 +65,12 @@ func (in *indexer) add(p packages.Package) error {
 			in.dependencies = append(in.dependencies, d)
 			in.users = append(in.users, 0)
 		}
-		if !mine[at] {
-			mine[at] = true
-			in.users[at]++
-			one.needs = append(one.needs, at)
-		}
+		one.needs = append(one.needs, at)
+	}
+	slices.Sort(one.needs)
+	one.needs = slices.Clip(slices.Compact(one.needs))
+	for _, at := range one.needs {
+		in.users[at]++
 	}
 	in.packages = append(in.packages, one)
 	return nil
@@ -79,54 +78,51 @@ func (in *indexer) add(p packages.Package) error {
 
 // finish puts the dependencies in order.
 func (in *indexer) finish() *index {
-	merged := packages.MergeDependencies([]packages.Package{{Dependencies: in.dependencies}})
-	place := make([]int32, len(merged)) // by the place so far
-	users := make([]int32, len(merged))
-	for i, d := range merged {
-		old := in.seen[identityOf(d)]
-		place[old], users[i] = int32(i), in.users[old]
+	in.seen = nil // it is as large as all the rest
+	n := len(in.dependencies)
+	order := make([]int32, n)
+	for i := range order {
+		order[i] = int32(i)
 	}
-	out := &index{packages: in.packages, dependencies: merged, users: users, texts: make([]string, len(merged))}
-	for i, d := range merged {
-		out.texts[i] = searchText(d.Name, d.Version, d.Type, "")
-		out.bytes += int64(2*len(out.texts[i])) + 100
+	slices.SortFunc(order, func(a, b int32) int { return packages.CompareDependencies(in.dependencies[a], in.dependencies[b]) })
+	out := &index{packages: in.packages, dependencies: make([]packages.Dependency, n), users: make([]int32, n)}
+	place := make([]int32, n) // by the place so far
+	for now, before := range order {
+		d := in.dependencies[before]
+		place[before], out.dependencies[now], out.users[now] = int32(now), d, in.users[before]
+		out.bytes += int64(len(d.Name)+len(packages.Deref(d.Version))) + 110
 	}
-	for i := range out.packages {
-		p := &out.packages[i]
-		inOrder := make([]bool, 0)
-		if len(p.needs) > 0 {
-			inOrder = make([]bool, len(merged))
+	for _, p := range out.packages {
+		for i, at := range p.needs {
+			p.needs[i] = place[at]
 		}
-		for _, at := range p.needs {
-			inOrder[place[at]] = true
-		}
-		n := 0
-		for at, needed := range inOrder {
-			if needed {
-				p.needs[n] = int32(at)
-				n++
-			}
-		}
-		out.bytes += int64(4*len(p.needs)+2*len(p.text)) + 150
+		slices.Sort(p.needs)
+		out.bytes += int64(4*len(p.needs)+len(p.Name)+len(p.Path)) + 170
 	}
 	return out
-}
-
-// searchText is what a search compares with, lower-case.
-func searchText(name string, version *string, kind, path string) string {
-	return strings.ToLower(strings.Join([]string{name, packages.Deref(version), kind, path}, "\x00"))
 }
 
 // words of a search; all of them must be found.
 func words(q string) []string { return strings.Fields(strings.ToLower(q)) }
 
-func found(text string, words []string) bool {
+// found reports whether each word is in one of the texts, whatever the case of their letters.
+func found(words []string, texts ...string) bool {
 	for _, w := range words {
-		if !strings.Contains(text, w) {
+		if !slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), w) }) {
 			return false
 		}
 	}
 	return true
+}
+
+func (in *index) foundDependency(at int, words []string) bool {
+	d := &in.dependencies[at]
+	return found(words, d.Name, packages.Deref(d.Version), d.Type)
+}
+
+func (in *index) foundPackage(at int, words []string) bool {
+	p := &in.packages[at]
+	return found(words, p.Name, packages.Deref(p.Version), p.Type, p.Path)
 }
 
 // indexes are those of the requests looked at last. One is made at a time, so that memory stays bounded
