@@ -229,7 +229,8 @@ func TestIncludedFiles(t *testing.T) {
 		{name: "an index with a password", files: map[string]string{"r.txt": "-i https://u:p@pypi.example/simple"}, kind: fault.ValidationError, wantErr: "The --index-url of r.txt holds user info, which does not belong into a repository; credentials are configured on the server: https://pypi.example/simple"},
 		{name: "an index that is a file", files: map[string]string{"r.txt": "-i file:///etc"}, kind: fault.ValidationError, wantErr: "The --index-url of r.txt must be an http or https URL with a host, got file:///etc"},
 		{name: "an index with a query", files: map[string]string{"r.txt": "-i https://pypi.example/s?t=1"}, kind: fault.ValidationError, wantErr: "The --index-url of r.txt must have no query and no fragment, got https://pypi.example/s"},
-		{name: "a trusted host", files: map[string]string{"r.txt": "--trusted-host h\na==1"}, want: "r.txt a", wantLog: "certificates are checked here nevertheless"},
+		{name: "a trusted host", files: map[string]string{"r.txt": "--trusted-host h\na @ https://h:443/a.zip#cachito_hash=sha256:ab"}, want: "r.txt a", wantLog: "certificates are checked here nevertheless"},
+		{name: "a trusted host that nothing is on", files: map[string]string{"r.txt": "--trusted-host h\na @ https://i/a.zip#cachito_hash=sha256:ab"}, want: "r.txt a"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -241,12 +241,15 @@ func (rr *requirementsReader) compare(ctx context.Context, f, constraints *requi
 }
 
 func (rr *requirementsReader) logIgnored(ctx context.Context, f *requirementsFile) {
+	for _, r := range f.requirements {
+		if u, err := url.Parse(r.url); r.kind == fromURL && err == nil && trusted(f.trustedHosts, u) {
+			rr.log.WarnContext(ctx, "A URL's host is trusted without a valid certificate (--trusted-host); certificates are checked here nevertheless", "file", f.path, "requirement", r.line)
+		}
+	}
 	for _, o := range f.options {
 		switch o.long {
 		case "--no-binary", "--pre", "--prefer-binary", "--use-feature":
 			rr.log.InfoContext(ctx, "An option of a requirements file does not matter here and is ignored", "file", f.path, "option", o.String())
-		case "--trusted-host":
-			rr.log.WarnContext(ctx, "A requirements file trusts a host without a valid certificate; certificates are checked here nevertheless", "file", f.path, "host", o.value)
 		}
 	}
 }
