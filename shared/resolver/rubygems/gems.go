@@ -9,6 +9,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
@@ -78,6 +79,15 @@ func (r *run) fetchGems(ctx context.Context, gems []*gemFile) error {
 		g.file = files[i]
 	}
 	return nil
+}
+
+// progressOf gems that are all there.
+func progressOf(gems []*gemFile) request.Progress {
+	p := request.Progress{Done: int64(len(gems)), Total: int64(len(gems))}
+	for _, g := range gems {
+		p.Bytes += g.file.Size
+	}
+	return p
 }
 
 // check makes sure that the content is the gem that was asked for, whatever the registry sent.

@@ -13,46 +13,76 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 const (
-	// MaxGitFiles bounds the files of all git gems of a request together.
-	MaxGitFiles = 200_000
+	// MaxGitTrees bounds the repositories of a request's git gems.
+	MaxGitTrees = 1000
+	// MaxGitFiles bounds the files of all git gems of a request together: each is an entry of the result, of some
+	// 600 bytes.
+	MaxGitFiles = 100_000
 	// treesAtATime bounds the repositories that are checked out side by side.
 	treesAtATime = 4
 )
 
 // fetchTrees checks the trees out and stores each as one file. It returns their entries, in the same order; paths
-// are relative to the tree.
-func (r *run) fetchTrees(ctx context.Context, trees []gitTree) ([][]resolver.Entry, error) {
+// are relative to the tree. Progress goes on behind that of the gems.
+func (r *run) fetchTrees(ctx context.Context, trees []gitTree, gems request.Progress) ([][]resolver.Entry, error) {
+	if len(trees) > MaxGitTrees {
+		return nil, fault.Client(fault.UnsupportedFeature, "The GIT dependencies of Gemfile.lock come from more than %d repositories", MaxGitTrees)
+	}
 	out := make([][]resolver.Entry, len(trees))
+	progress := treeProgress{now: gems, files: MaxGitFiles, report: r.in.Progress}
+	progress.now.Total += int64(len(trees))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(treesAtATime)
 	for i, tree := range trees {
 		group.Go(func() error {
-			var err error
-			if out[i], err = r.fetchTree(ctx, tree, fmt.Sprintf("git-%d", i)); err != nil {
+			entries, err := r.fetchTree(ctx, tree, fmt.Sprintf("git-%d", i))
+			if err == nil {
+				err = progress.add(entries)
+			}
+			if err != nil {
 				return fmt.Errorf("fetching the git gems of %s: %w", tree.shown, err)
 			}
+			out[i] = entries
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	return out, group.Wait()
+}
+
+// treeProgress counts the trees that are there, and their files. Safe for concurrent use.
+type treeProgress struct {
+	mu     sync.Mutex
+	now    request.Progress
+	files  int // that are still allowed
+	report func(request.Progress)
+}
+
+func (p *treeProgress) add(entries []resolver.Entry) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.files -= len(entries); p.files < 0 {
+		return tooManyFiles()
 	}
-	files := 0
-	for _, entries := range out {
-		files += len(entries)
+	for _, e := range entries {
+		if e.Part != nil {
+			p.now.Bytes += e.Part.Size
+		}
 	}
-	if files > MaxGitFiles {
-		return nil, tooManyFiles()
+	p.now.Done++
+	if p.report != nil {
+		p.report(p.now)
 	}
-	return out, nil
+	return nil
 }
 
 func tooManyFiles() error {

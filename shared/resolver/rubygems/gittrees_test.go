@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
+	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
@@ -73,9 +75,34 @@ func TestTreeIsOneFile(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(of) != 1 {
 		t.Errorf("%d files; parts (-want +got):\n%s", len(of), diff)
 	}
+	if diff := cmp.Diff([]request.Progress{{Done: 1, Total: 1, Bytes: 16}}, res.Progress); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
 	dir := t.TempDir()
 	res.Unpack(t, dir)
 	if got := read(t, filepath.Join(dir, "deps", folder, "b/c")); got != "second" {
 		t.Errorf("got %q", got)
 	}
+}
+
+func TestGitLimits(t *testing.T) {
+	t.Run("too many repositories", func(t *testing.T) {
+		var sections []string
+		for i := range MaxGitTrees + 1 {
+			sections = append(sections, gitSection(fmt.Sprintf("https://git.example/r%d", i), commit, fmt.Sprintf("g%d (1.0)", i)))
+		}
+		got := mustFail(t, runWith(t, lockfileOf(sections...), http.NotFoundHandler(), gitHost{}), fault.UnsupportedFeature)
+		if want := "The GIT dependencies of Gemfile.lock come from more than 1000 repositories"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("too many files in all repositories together", func(t *testing.T) {
+		p := treeProgress{files: 3}
+		if err := p.add(make([]resolver.Entry, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.add(make([]resolver.Entry, 2)); !fault.IsClient(err) || err.Error() != "The GIT dependencies of Gemfile.lock have more than 100000 files" {
+			t.Errorf("got %v", err)
+		}
+	})
 }

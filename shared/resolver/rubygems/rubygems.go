@@ -227,7 +227,7 @@ func (r *run) output(ctx context.Context, found []pkg) (resolver.Output, error) 
 	if err := r.fetchGems(ctx, gems); err != nil {
 		return resolver.Output{}, err
 	}
-	trees, err := r.fetchTrees(ctx, r.trees)
+	trees, err := r.fetchTrees(ctx, r.trees, progressOf(gems))
 	if err != nil {
 		return resolver.Output{}, err
 	}
