@@ -56,17 +56,15 @@ type fileOption struct {
 	optionRule
 	name  string
 	value string
-	equal bool // --x=v
+	// between the name and the value: " ", "=", or nothing (-rv).
+	between string
 }
 
 func (o fileOption) String() string {
-	switch {
-	case !o.takesValue:
+	if !o.takesValue {
 		return o.name
-	case o.equal:
-		return o.name + "=" + o.value
 	}
-	return o.name + " " + o.value
+	return o.name + o.between + o.value
 }
 
 // parseLine takes the options off a line; what is left is its requirement, "" when there is none.
@@ -87,7 +85,7 @@ func parseLine(line string) (requirement string, options []fileOption, err error
 			if i++; i == len(words) {
 				return "", nil, fault.Client(fault.ValidationError, "Requirements file option %s requires a value", pyrepr.String(o.name))
 			}
-			o.value = words[i]
+			o.between, o.value = " ", words[i]
 		}
 		if o.ofRequirement && o.takesValue {
 			for openQuote(o.value) && i+1 < len(words) { // "--global-option=--x y"
@@ -123,7 +121,7 @@ func findOption(word string) (o fileOption, hasValue bool, err error) {
 	case equal && value == "":
 		return o, false, fault.Client(fault.ValidationError, "Requirements file option %s requires a value", pyrepr.String(name))
 	}
-	return fileOption{optionRule: rule, name: name, value: value, equal: equal}, equal, nil
+	return fileOption{optionRule: rule, name: name, value: value, between: "="}, equal, nil
 }
 
 // openQuote reports whether a value has a quote that is not closed.
