@@ -58,7 +58,11 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 		// Shutting down, or near the end of the function's time: what was fetched is in the
 		// cache. A new message keeps the receive count for faults alone.
 		log.InfoContext(ctx, "step interrupted, handed back")
-		return p.handBack(context.WithoutCancel(ctx), d, 0)
+		ctx = context.WithoutCancel(ctx)
+		if err := p.Store.Lease(ctx, d.RequestID, d.Step, time.Time{}); err != nil {
+			log.WarnContext(ctx, "lease not given back", "error", err)
+		}
+		return p.handBack(ctx, d, 0)
 	}
 	f := faultOf(err)
 	log = log.With("fault_origin", f.Origin, "fault_type", f.Type, "error", chain(err))
