@@ -80,6 +80,9 @@ func (c *call) fail(err error) {
 		answer = errNotFound
 	case errors.Is(err, store.ErrItemTooLarge):
 		answer = &httpError{http.StatusRequestEntityTooLarge, "The request is too large to be stored"}
+	case errors.Is(err, store.ErrBusy):
+		c.log.WarnContext(c.r.Context(), "database busy", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+		answer = &httpError{http.StatusServiceUnavailable, "The database is busy, please try again later"}
 	case errors.As(err, &busy):
 		busy.tell(c.w.Header())
 		answer = &httpError{http.StatusServiceUnavailable, busy.Error()}

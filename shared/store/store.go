@@ -25,6 +25,8 @@ var (
 	ErrItemTooLarge = errors.New("item exceeds 400 KB")
 	// ErrPageOutOfRange: a page past the last one (page 1 of an empty list is fine).
 	ErrPageOutOfRange = errors.New("page out of range")
+	// ErrBusy: too many writes at once, or the database does not answer; the same call may succeed later.
+	ErrBusy = errors.New("the database is busy, please try again later")
 )
 
 // MaxItemBytes is DynamoDB's limit for one item. Every adapter enforces it on the JSON form of a

@@ -91,9 +91,9 @@ func TestCopy(t *testing.T) {
 		if !req.Updated.Equal(req.History[0].At) || req.State != req.History[0].State {
 			t.Fatalf("request %d is of %s, its history says %+v", id, req.Updated, req.History[0])
 		}
-		for _, v := range filterValues(req) {
-			add("list_index", v.filter, v.value, id)
-			blocks[fmt.Sprintln(v.filter, v.value, id/blockSize)]++
+		for _, v := range store.FilterValues(req) {
+			add("list_index", v.Filter, v.Value, id)
+			blocks[fmt.Sprintln(v.Filter, v.Value, id/blockSize)]++
 		}
 		for _, key := range store.References(&req) {
 			add("reference", key, id)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -14,41 +13,16 @@ import (
 	"github.com/cachito-serverless/cachito/shared/store"
 )
 
-// Names of the filters in list_index.
-const (
-	filterAll         = ""
-	filterState       = "state"
-	filterRepo        = "repo"
-	filterRef         = "ref"
-	filterManager     = "pkg_manager"
-	filterErrorOrigin = "error_origin"
-	filterErrorType   = "error_type"
-)
-
-// filterValue is one entry of a request in list_index.
-type filterValue struct{ filter, value string }
-
-func filterValues(req request.Request) []filterValue {
-	list := []filterValue{{filterAll, ""}, {filterState, string(req.State)}, {filterRepo, req.Repo}, {filterRef, req.Ref}}
-	for _, m := range req.PackageManagers {
-		list = append(list, filterValue{filterManager, m})
-	}
-	if req.ErrorOrigin != "" {
-		list = append(list, filterValue{filterErrorOrigin, req.ErrorOrigin}, filterValue{filterErrorType, req.ErrorType})
-	}
-	return list
-}
-
 // reindex moves a request's entries from the old values to the new ones.
-func reindex(ctx context.Context, tx *transaction, id int64, old, now []filterValue) error {
+func reindex(ctx context.Context, tx *transaction, id int64, old, now []store.FilterValue) error {
 	for _, v := range old {
 		if slices.Contains(now, v) {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM list_index WHERE filter = ? AND value = ? AND id = ?`, v.filter, v.value, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM list_index WHERE filter = ? AND value = ? AND id = ?`, v.Filter, v.Value, id); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE list_block SET n = n - 1 WHERE filter = ? AND value = ? AND block = ?`, v.filter, v.value, id/blockSize); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE list_block SET n = n - 1 WHERE filter = ? AND value = ? AND block = ?`, v.Filter, v.Value, id/blockSize); err != nil {
 			return err
 		}
 	}
@@ -56,11 +30,11 @@ func reindex(ctx context.Context, tx *transaction, id int64, old, now []filterVa
 		if slices.Contains(old, v) {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO list_index (filter, value, id) VALUES (?, ?, ?)`, v.filter, v.value, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO list_index (filter, value, id) VALUES (?, ?, ?)`, v.Filter, v.Value, id); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO list_block (filter, value, block, n) VALUES (?, ?, ?, 1)
-			ON CONFLICT DO UPDATE SET n = n + 1`, v.filter, v.value, id/blockSize); err != nil {
+			ON CONFLICT DO UPDATE SET n = n + 1`, v.Filter, v.Value, id/blockSize); err != nil {
 			return err
 		}
 	}
@@ -125,56 +99,23 @@ func (s *Store) loadAll(ctx context.Context, q querier, ids []int64) ([]request.
 }
 
 func pageOfIDs(ctx context.Context, q querier, f store.Filter, p store.Page) (ids []int64, total int64, err error) {
-	skip, err := offset(p)
+	skip, err := p.Offset()
 	if err != nil {
 		return nil, 0, err
 	}
-	wanted := wantedValues(f)
+	wanted := f.Values()
 	switch created := !f.CreatedFrom.IsZero() || !f.CreatedTo.IsZero(); {
 	case len(wanted) == 1 && !created:
 		return pageOfOne(ctx, q, wanted[0], skip, p.PerPage)
-	case len(wanted) == 1 && wanted[0].filter == filterAll:
+	case len(wanted) == 1 && wanted[0].Filter == store.FilterAll:
 		return pageOfCreated(ctx, q, f, skip, p.PerPage)
 	}
 	return pageOfSeveral(ctx, q, wanted, f, skip, p.PerPage)
 }
 
-// offset is how many entries come before the page.
-func offset(p store.Page) (int64, error) {
-	if p.Number < 1 || p.PerPage < 1 {
-		return 0, fmt.Errorf("page %d of %d entries: both count from 1", p.Number, p.PerPage)
-	}
-	if int64(p.Number-1) > math.MaxInt64/int64(p.PerPage) {
-		return 0, fmt.Errorf("page %d of %d entries: %w", p.Number, p.PerPage, store.ErrPageOutOfRange)
-	}
-	return int64(p.Number-1) * int64(p.PerPage), nil
-}
-
-// wantedValues are the entries that a request must have; at least one.
-func wantedValues(f store.Filter) []filterValue {
-	var list []filterValue
-	add := func(filter, value string) {
-		if value != "" && !slices.Contains(list, filterValue{filter, value}) {
-			list = append(list, filterValue{filter, value})
-		}
-	}
-	add(filterState, string(f.State))
-	add(filterRepo, f.Repo)
-	add(filterRef, f.Ref)
-	for _, m := range f.PackageManagers {
-		add(filterManager, m)
-	}
-	add(filterErrorOrigin, f.ErrorOrigin)
-	add(filterErrorType, f.ErrorType)
-	if len(list) == 0 {
-		list = append(list, filterValue{filterAll, ""})
-	}
-	return list
-}
-
 // pageOfOne finds the block in which the page begins by the counts of blocks, from the end that is nearer.
-func pageOfOne(ctx context.Context, q querier, v filterValue, skip int64, limit int) (ids []int64, total int64, err error) {
-	err = q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.filter, v.value).Scan(&total)
+func pageOfOne(ctx context.Context, q querier, v store.FilterValue, skip int64, limit int) (ids []int64, total int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.Filter, v.Value).Scan(&total)
 	if err != nil || skip >= total {
 		return nil, total, err
 	}
@@ -184,7 +125,7 @@ func pageOfOne(ctx context.Context, q querier, v filterValue, skip int64, limit 
 			return nil, total, err
 		}
 		ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?`,
-			v.filter, v.value, below, limit, left))
+			v.Filter, v.Value, below, limit, left))
 		return ids, total, err
 	}
 	from, left, err := walkBlocks(ctx, q, `SELECT block * ?3, n FROM list_block WHERE filter = ?1 AND value = ?2 ORDER BY block`, v, total-skip-1)
@@ -193,14 +134,14 @@ func pageOfOne(ctx context.Context, q querier, v filterValue, skip int64, limit 
 	}
 	ids, err = scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ?1 AND value = ?2 AND id <=
 			(SELECT id FROM list_index WHERE filter = ?1 AND value = ?2 AND id >= ?3 ORDER BY id LIMIT 1 OFFSET ?4)
-		ORDER BY id DESC LIMIT ?5`, v.filter, v.value, from, left, limit))
+		ORDER BY id DESC LIMIT ?5`, v.Filter, v.Value, from, left, limit))
 	return ids, total, err
 }
 
 // walkBlocks passes whole blocks until skip entries lie behind. It returns where the block begins in which
 // that happens, and how many of skip are left to pass in it.
-func walkBlocks(ctx context.Context, q querier, query string, v filterValue, skip int64) (begin, left int64, err error) {
-	rows, err := q.QueryContext(ctx, query, v.filter, v.value, blockSize)
+func walkBlocks(ctx context.Context, q querier, query string, v store.FilterValue, skip int64) (begin, left int64, err error) {
+	rows, err := q.QueryContext(ctx, query, v.Filter, v.Value, blockSize)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -215,15 +156,15 @@ func walkBlocks(ctx context.Context, q querier, query string, v filterValue, ski
 		}
 		skip -= n
 	}
-	return 0, 0, errors.Join(rows.Err(), fmt.Errorf("the counts of %s %q changed within a transaction", v.filter, v.value))
+	return 0, 0, errors.Join(rows.Err(), fmt.Errorf("the counts of %s %q changed within a transaction", v.Filter, v.Value))
 }
 
 // pageOfSeveral walks the entries of the rarest value and keeps those that have the others too.
-func pageOfSeveral(ctx context.Context, q querier, wanted []filterValue, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
+func pageOfSeveral(ctx context.Context, q querier, wanted []store.FilterValue, f store.Filter, skip int64, limit int) (ids []int64, total int64, err error) {
 	rarest, fewest := 0, int64(-1)
 	for i, v := range wanted {
 		var n int64
-		if err := q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.filter, v.value).Scan(&n); err != nil {
+		if err := q.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM list_block WHERE filter = ? AND value = ?`, v.Filter, v.Value).Scan(&n); err != nil {
 			return nil, 0, err
 		}
 		if fewest < 0 || n < fewest {
@@ -231,11 +172,11 @@ func pageOfSeveral(ctx context.Context, q querier, wanted []filterValue, f store
 		}
 	}
 	where := []string{`a.filter = ?`, `a.value = ?`}
-	args := []any{wanted[rarest].filter, wanted[rarest].value}
+	args := []any{wanted[rarest].Filter, wanted[rarest].Value}
 	for i, v := range wanted {
 		if i != rarest {
 			where = append(where, `EXISTS (SELECT 1 FROM list_index b WHERE b.filter = ? AND b.value = ? AND b.id = a.id)`)
-			args = append(args, v.filter, v.value)
+			args = append(args, v.Filter, v.Value)
 		}
 	}
 	from := `FROM list_index a`
@@ -269,7 +210,7 @@ func counts(ctx context.Context, q querier) (store.Counts, error) {
 	c := store.Counts{ByState: map[request.State]int64{
 		request.StateInProgress: 0, request.StateComplete: 0, request.StateFailed: 0, request.StateStale: 0,
 	}}
-	rows, err := q.QueryContext(ctx, `SELECT filter, value, sum(n) FROM list_block WHERE filter IN (?, ?) GROUP BY filter, value`, filterAll, filterState)
+	rows, err := q.QueryContext(ctx, `SELECT filter, value, sum(n) FROM list_block WHERE filter IN (?, ?) GROUP BY filter, value`, store.FilterAll, store.FilterState)
 	if err != nil {
 		return c, err
 	}
@@ -280,7 +221,7 @@ func counts(ctx context.Context, q querier) (store.Counts, error) {
 		if err := rows.Scan(&filter, &value, &n); err != nil {
 			return c, err
 		}
-		if filter == filterAll {
+		if filter == store.FilterAll {
 			c.Total = n
 		} else {
 			c.ByState[request.State(value)] = n

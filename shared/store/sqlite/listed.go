@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/store"
 )
 
 // maxListed is how many requests one generation of listed holds: some pages of the largest size.
@@ -32,7 +33,7 @@ func (l *listed) decode(id int64, body []byte) (request.Request, error) {
 	if known, ok := l.find(id); ok && bytes.Equal(known.body, body) {
 		return known.req, nil
 	}
-	req, err := decode(id, body)
+	req, err := store.DecodeRow(id, body)
 	if err == nil && len(body) <= maxListedBytes {
 		l.keep(id, listedRequest{bytes.Clone(body), req})
 	}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,22 +24,19 @@ func measure(ctx context.Context, tx *transaction, id int64) error {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(list)
-	for _, c := range list {
-		if c.State != request.StateComplete && c.State != request.StateFailed {
-			continue
-		}
-		if err := countCompleted(ctx, tx, id, -1); err != nil {
-			return err // what was counted of it before, when its times change
-		}
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO metric (id, state, reason, finished, duration, queued) VALUES (?, ?, ?, ?, ?, ?)`,
-			id, string(c.State), c.Reason, c.At.UnixMicro(), c.At.Sub(list[0].At).Microseconds(), list[1].At.Sub(list[0].At).Microseconds())
-		if err != nil {
-			return err
-		}
-		return countCompleted(ctx, tx, id, 1)
+	m, over := store.MetricOf(id, list)
+	if !over {
+		return nil
 	}
-	return nil
+	if err := countCompleted(ctx, tx, id, -1); err != nil {
+		return err // what was counted of it before, when its times change
+	}
+	_, err = tx.ExecContext(ctx, `INSERT OR REPLACE INTO metric (id, state, reason, finished, duration, queued) VALUES (?, ?, ?, ?, ?, ?)`,
+		id, string(m.FinalState), m.FinalStateReason, m.Finished.UnixMicro(), m.Duration.Microseconds(), m.TimeInQueue.Microseconds())
+	if err != nil {
+		return err
+	}
+	return countCompleted(ctx, tx, id, 1)
 }
 
 // countCompleted adds a request's metric to the sum of the complete ones, or takes it out (sign -1).
@@ -84,10 +80,12 @@ func metricsWhere(f store.MetricsFilter) (string, []any) {
 	if !f.FinishedTo.IsZero() {
 		where, args = append(where, `m.finished <= ?`), append(args, f.FinishedTo.UnixMicro())
 	}
-	for _, v := range []filterValue{{filterErrorOrigin, f.ErrorOrigin}, {filterErrorType, f.ErrorType}} {
-		if v.value != "" {
+	for _, v := range []store.FilterValue{
+		{Filter: store.FilterErrorOrigin, Value: f.ErrorOrigin}, {Filter: store.FilterErrorType, Value: f.ErrorType},
+	} {
+		if v.Value != "" {
 			where = append(where, `EXISTS (SELECT 1 FROM list_index b WHERE b.filter = ? AND b.value = ? AND b.id = m.id)`)
-			args = append(args, v.filter, v.value)
+			args = append(args, v.Filter, v.Value)
 		}
 	}
 	return ` WHERE ` + strings.Join(where, ` AND `), args
@@ -97,7 +95,7 @@ func metricsWhere(f store.MetricsFilter) (string, []any) {
 func (s *Store) Metrics(ctx context.Context, f store.MetricsFilter, p store.Page) (store.MetricsList, error) {
 	where, args := metricsWhere(f)
 	var list store.MetricsList
-	skip, err := offset(p)
+	skip, err := p.Offset()
 	if err != nil {
 		return list, err
 	}
@@ -153,43 +151,25 @@ func summarize(ctx context.Context, q querier, f store.MetricsFilter) (store.Met
 		return sum, err
 	}
 	defer rows.Close()
-	var durations, queued []time.Duration
+	var lives []store.Life
 	for rows.Next() {
-		var state request.State
-		var d, wait, client, server int64
-		if err := rows.Scan(&state, &d, &wait, &client, &server); err != nil {
+		var l store.Life
+		var d, wait int64
+		var client, server bool
+		if err := rows.Scan(&l.State, &d, &wait, &client, &server); err != nil {
 			return sum, err
 		}
-		durations, queued = append(durations, time.Duration(d)*time.Microsecond), append(queued, time.Duration(wait)*time.Microsecond)
-		sum.Total++
-		sum.ClientErrors += client
-		sum.ServerErrors += server
-		if state == request.StateComplete {
-			sum.Complete++
-		} else {
-			sum.Failed++
+		l.Duration, l.TimeInQueue = time.Duration(d)*time.Microsecond, time.Duration(wait)*time.Microsecond
+		switch {
+		case client:
+			l.ErrorOrigin = "client"
+		case server:
+			l.ErrorOrigin = "server"
 		}
+		lives = append(lives, l)
 	}
-	if err := rows.Err(); err != nil || sum.Total == 0 {
+	if err := rows.Err(); err != nil {
 		return sum, err
 	}
-	slices.Sort(durations)
-	slices.Sort(queued)
-	sum.DurationAvg, sum.Duration50, sum.Duration95 = average(durations), percentile(durations, 0.5), percentile(durations, 0.95)
-	sum.TimeInQueueAvg, sum.TimeInQueue95 = average(queued), percentile(queued, 0.95)
-	return sum, nil
-}
-
-func average(list []time.Duration) *float64 {
-	sum := 0.0
-	for _, d := range list {
-		sum += d.Seconds()
-	}
-	sum /= float64(len(list))
-	return &sum
-}
-
-func percentile(sorted []time.Duration, p float64) *float64 {
-	v := store.Percentile(sorted, p).Seconds()
-	return &v
+	return store.Summarize(lives), nil
 }

@@ -10,7 +10,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -128,18 +127,10 @@ func load(ctx context.Context, q querier, id int64) (request.Request, error) {
 	if err != nil {
 		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
 	}
-	return decode(id, []byte(body))
+	return store.DecodeRow(id, []byte(body))
 }
 
 func notFound(id int64) error { return fmt.Errorf("request %d: %w", id, store.ErrNotFound) }
-
-func decode(id int64, body []byte) (request.Request, error) {
-	var req request.Request
-	if err := json.Unmarshal(body, &req); err != nil {
-		return req, fmt.Errorf("request %d is damaged: %w", id, err)
-	}
-	return req, nil
-}
 
 func history(ctx context.Context, q querier, id int64) ([]request.StateChange, error) {
 	rows, err := q.QueryContext(ctx, `SELECT state, reason, at FROM history WHERE request_id = ? ORDER BY seq DESC`, id)
@@ -187,7 +178,7 @@ func get(ctx context.Context, q querier, id int64) (request.Request, error) {
 		}
 		if seq < math.MaxInt64 {
 			req.History = append(req.History, request.StateChange{State: request.State(text), Reason: reason, At: fromMicros(at)})
-		} else if req, err = decode(id, text); err != nil {
+		} else if req, err = store.DecodeRow(id, text); err != nil {
 			return req, err
 		}
 	}
@@ -222,7 +213,7 @@ func (s *Store) Unfinished(ctx context.Context, after int64, limit int) ([]reque
 	var list []request.Request
 	err := s.read.snapshot(ctx, func(q querier) error {
 		ids, err := scanIDs(q.QueryContext(ctx, `SELECT id FROM list_index WHERE filter = ? AND value = ? AND id > ? ORDER BY id LIMIT ?`,
-			filterState, string(request.StateInProgress), after, limit))
+			store.FilterState, string(request.StateInProgress), after, limit))
 		if err != nil {
 			return err
 		}

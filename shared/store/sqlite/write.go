@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,20 +32,9 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 			return err
 		}
 		now := micro(s.clock())
-		req = request.Request{
-			ID: last.Int64 + 1, Repo: n.Repo, Ref: n.Ref, PackageManagers: n.PackageManagers, Packages: n.Packages,
-			Flags: n.Flags, Replacements: n.Replacements, User: n.User, SubmittedBy: n.SubmittedBy,
-			Created: now, State: request.StateInProgress, StateReason: request.ReasonInitiated, Updated: now,
-			Steps: map[string]request.Step{},
-		}
-		for _, name := range n.Steps {
-			step := request.Step{State: request.StepWaiting}
-			if name == store.SourceStep {
-				step.SentAt = now
-			}
-			req.Steps[name] = step
-		}
-		body, err := encode(req)
+		req = n.Request(now)
+		req.ID = last.Int64 + 1
+		body, err := store.EncodeRow(req)
 		if err != nil {
 			return err
 		}
@@ -55,7 +43,7 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 			token = n.Token
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO request (id, token, created, repo_name, ref, state, updated, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			req.ID, token, micros(req.Created), store.RepoName(req.Repo), req.Ref, string(req.State), req.Updated.UnixMicro(), body)
+			req.ID, token, micros(req.Created), store.RepoName(req.Repo), req.Ref, string(req.State), req.Updated.UnixMicro(), string(body))
 		if err != nil {
 			return err
 		}
@@ -67,24 +55,12 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 		if err := countCreated(ctx, tx, req.ID); err != nil {
 			return err
 		}
-		return reindex(ctx, tx, req.ID, nil, filterValues(req))
+		return reindex(ctx, tx, req.ID, nil, store.FilterValues(req))
 	})
 	if err != nil {
 		return request.Request{}, fmt.Errorf("storing a request: %w", err)
 	}
 	return req, nil
-}
-
-func encode(req request.Request) (string, error) {
-	req.History = nil
-	raw, err := json.Marshal(req)
-	if err != nil {
-		return "", err
-	}
-	if len(raw) > store.MaxItemBytes {
-		return "", fmt.Errorf("request %d would need %d bytes: %w", req.ID, len(raw), store.ErrItemTooLarge)
-	}
-	return string(raw), nil
 }
 
 func appendHistory(ctx context.Context, tx *transaction, id int64, c request.StateChange) error {
@@ -128,16 +104,16 @@ func (s *Store) modify(ctx context.Context, id int64, f func(tx *transaction, re
 }
 
 func write(ctx context.Context, tx *transaction, old, req request.Request) error {
-	body, err := encode(req)
+	body, err := store.EncodeRow(req)
 	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE request SET created = ?, state = ?, updated = ?, body = ? WHERE id = ?`,
-		micros(req.Created), string(req.State), req.Updated.UnixMicro(), body, req.ID)
+		micros(req.Created), string(req.State), req.Updated.UnixMicro(), string(body), req.ID)
 	if err != nil {
 		return err
 	}
-	if err := reindex(ctx, tx, req.ID, filterValues(old), filterValues(req)); err != nil {
+	if err := reindex(ctx, tx, req.ID, store.FilterValues(old), store.FilterValues(req)); err != nil {
 		return err
 	}
 	if !old.Created.Equal(req.Created) {
