@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -85,7 +86,8 @@ func run(ctx context.Context, schemathesis string) (err error) {
 // orders makes a request in each state: 1 complete, 2 failed, 3 stale, 4 in progress.
 func orders(ctx context.Context, service *clienttest.Service, git *gitrepotest.Server, silent string) error {
 	ref := git.Init("application").Commit(map[string]string{
-		"go.mod": "module example.org/application\n\ngo 1.21\n", "main.go": "package main\n\nfunc main() {}\n",
+		// The version that is there: another one would be downloaded.
+		"go.mod": "module example.org/application\n\ngo " + strings.TrimPrefix(runtime.Version(), "go") + "\n", "main.go": "package main\n\nfunc main() {}\n",
 	})
 	for _, order := range []struct {
 		repo, ref string
