@@ -1,6 +1,8 @@
 package yarn
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -366,6 +368,35 @@ func TestPURLs(t *testing.T) {
 		got, err := rule.DependencyPURL(packages.Context{}, packages.Package{}, packages.Dependency{Name: test.dependency, Version: &test.version})
 		if err != nil || got != test.want {
 			t.Errorf("%s: got %s (%v), want %s", test.name, got, err, test.want)
+		}
+	}
+}
+
+// The same input gives the same output, whatever order Go walks its maps in.
+func TestDeterminism(t *testing.T) {
+	data, err := os.ReadFile("testdata/yarn_mirror_collision.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first []byte
+	for range 10 {
+		s, err := resolvertest.Parse(data, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := resolve(t, s)
+		if res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		out, err := json.Marshal(res.Output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = out
+		}
+		if diff := cmp.Diff(string(first), string(out)); diff != "" {
+			t.Fatalf("another run (-first +now):\n%s", diff)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -73,12 +74,17 @@ func newLive(t *testing.T) *live {
 	mux := http.NewServeMux()
 	l.files = httptest.NewServer(mux)
 	t.Cleanup(l.files.Close)
+	l.git.Init("o/plain").Commit(map[string]string{"package.json": `{"name": "plain", "version": "1.0.0"}`, "index.js": "module.exports = 'plain'\n"})
 	for _, p := range []string{"urlpkg", "one", "two", "three"} {
 		content := tarball(p, "1.0.0")
 		mux.HandleFunc("/"+p+"/archive.tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
 		mux.HandleFunc("/"+p+".tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
 	}
-	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{npmHost: http.HandlerFunc(pass), strings.TrimPrefix(l.files.URL, "http://"): mux})
+	forged := tarball("forged", "1.0.0")
+	mux.HandleFunc("/o/forged/tar.gz/"+commit, func(w http.ResponseWriter, _ *http.Request) { w.Write(forged) })
+	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{
+		npmHost: http.HandlerFunc(pass), strings.TrimPrefix(l.files.URL, "http://"): mux, "codeload.github.com": mux,
+	})
 	return l
 }
 
@@ -253,18 +259,19 @@ func (l *live) application() map[string]string {
 	return map[string]string{
 		"package.json": `{"name": "app", "version": "1.0.0", "private": true, "workspaces": ["packages/*"], "dependencies": {
   "is-odd": "3.0.1", "@types/ms": "0.7.34", "alias": "npm:isarray@2.0.5", "linked": "link:./linked",
-  "urlpkg": "` + l.files.URL + `/urlpkg.tgz", "gitpkg": "git+https://` + gitHost + `/o/gitpkg.git#` + l.commit + `"},
+  "urlpkg": "` + l.files.URL + `/urlpkg.tgz", "gitpkg": "git+https://` + gitHost + `/o/gitpkg.git#` + l.commit + `",
+  "plain": "https://` + gitHost + `/o/plain.git"},
  "devDependencies": {"isarray": "1.0.0"}, "optionalDependencies": {"fsevents": "2.3.3"}}`,
 		"linked/package.json":     `{"name": "linked", "version": "1.0.0", "main": "index.js"}`,
 		"linked/index.js":         "module.exports = 'linked'\n",
 		"packages/w/package.json": `{"name": "w", "version": "1.0.0", "dependencies": {"ms": "^2.1.3"}}`,
 		"packages/w/index.js":     "module.exports = 'w ' + require('ms')(60000)\n",
 		"main.js": `console.log(require('is-odd')(3), require('alias')([]), require('urlpkg'), require('gitpkg'),
-  require('@types/ms/package.json').version, require('linked'), require('w'))` + "\n",
+  require('@types/ms/package.json').version, require('linked'), require('w'), require('plain'))` + "\n",
 	}
 }
 
-const applicationPrints = "true true urlpkg gitpkg with its submodule true 0.7.34 linked w 1m\n"
+const applicationPrints = "true true urlpkg gitpkg with its submodule true 0.7.34 linked w 1m plain\n"
 
 func TestLiveOffline(t *testing.T) {
 	l := newLive(t)
@@ -285,6 +292,18 @@ func TestLiveOffline(t *testing.T) {
 	t.Run("in a folder of the repository", func(t *testing.T) {
 		res := l.resolve(t, files, "web/app")
 		l.install(t, bundle(t, res, "one folder", "web/app"), ".", applicationPrints)
+	})
+	t.Run("without integrity values, as Yarn before 1.10 wrote them", func(t *testing.T) {
+		files := maps.Clone(files)
+		files["yarn.lock"] = regexp.MustCompile(`(?m)^  integrity .*\n`).ReplaceAllString(files["yarn.lock"], "")
+		l.install(t, bundle(t, l.resolve(t, files, "."), "one folder", "."), ".", applicationPrints, "--offline")
+	})
+	t.Run("an archive that a forge makes of a commit", func(t *testing.T) {
+		files := maps.Clone(files)
+		files["package.json"] = strings.Replace(files["package.json"], `"dependencies": {`, `"dependencies": {"forged": "o/forged", `, 1)
+		files["yarn.lock"] += "\nforged@o/forged:\n  version \"1.0.0\"\n  resolved \"https://codeload.github.com/o/forged/tar.gz/" + commit + "\"\n"
+		files["main.js"] += "console.log(require('forged'))\n"
+		l.install(t, bundle(t, l.resolve(t, files, "."), "one folder", "."), ".", applicationPrints+"forged\n", "--offline")
 	})
 	t.Run("with a mirror of the repository's own", func(t *testing.T) {
 		files := maps.Clone(files)
