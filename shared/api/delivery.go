@@ -98,6 +98,9 @@ func (d *delivery) grown() error {
 			return err
 		}
 	}
+	if err := d.c.inTime(); err != nil {
+		return err
+	}
 	_, err := d.held.WriteTo(d.out)
 	return err
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,7 +12,8 @@ const (
 	// largeDataBytes is the packages data from which an answer made of it counts as a large one: some
 	// ten times as much memory is in use while it is made.
 	largeDataBytes = 1 << 20
-	// largeAnswerTime is how long a client may take over a large answer. Somebody else may be waiting.
+	// largeAnswerTime is how long a client may take over a large answer: others are waiting. That it takes
+	// any of it in time is the server's business.
 	largeAnswerTime = 10 * time.Minute
 
 	defaultLargeAnswers    = 2
@@ -58,9 +60,7 @@ func (c *call) large(ctx context.Context, size int64) error {
 	}
 	select {
 	case c.answers.slots <- struct{}{}:
-		c.slot = true
-		// Not every server has deadlines; then the client is bounded by something else.
-		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(largeAnswerTime))
+		c.slot, c.until = true, c.Clock().Add(largeAnswerTime)
 		return nil
 	case <-expired:
 		return &busyError{timeout}
@@ -74,8 +74,18 @@ func (c *call) leave() {
 	if c.slot {
 		c.slot = false
 		<-c.answers.slots
-		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Time{})
 	}
+}
+
+// errTooSlow ends an answer that has taken too long.
+var errTooSlow = errors.New("the client takes a large answer too slowly")
+
+// inTime reports whether the call may go on with its answer.
+func (c *call) inTime() error {
+	if c.slot && c.Clock().After(c.until) {
+		return errTooSlow
+	}
+	return nil
 }
 
 // tell answers that the client should come again.

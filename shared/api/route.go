@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cachito-serverless/cachito/shared/request"
 )
@@ -38,8 +39,9 @@ type call struct {
 	body  any    // decoded, order kept
 	user  string // identity of the caller, "" for none
 	log   *slog.Logger
-	begun bool // a part of the answer is on its way
-	slot  bool // of largeAnswers
+	begun bool      // a part of the answer is on its way
+	slot  bool      // of largeAnswers
+	until time.Time // when it must be given back
 }
 
 func (s *server) table() []route {
