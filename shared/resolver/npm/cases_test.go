@@ -154,6 +154,10 @@ func TestVersion1(t *testing.T) {
 		{"N33 file, allowed", allow + v1(`"l":{"version":"file:l"}`) + want("packages", "npm a 1.0.0\n  npm l file:l", "deps", noDeps, "overlays", "")},
 		{"N34 file, allowed for another package", allow + strings.ReplaceAll(v1(`"l":{"version":"file:l"}`), `{"name":"a"`, `{"name":"z"`) +
 			refused(fault.InvalidRepoStructure, "l@file:l"+fileText)},
+		{"a workspace of package.json", strings.Replace(v1(`"l":{"version":"file:packages/l"}`), `"version": "1.0.0"}`, `"version": "1.0.0", "workspaces": ["packages/*"]}`, 1) +
+			want("packages", "npm a 1.0.0\n  npm l file:packages/l")},
+		{"workspaces of package.json that are none", strings.Replace(v1(`"l":{"version":"file:packages/l"}`), `"version": "1.0.0"}`, `"version": "1.0.0", "workspaces": 1}`, 1) +
+			refused(fault.InvalidFileFormat, `package.json: "workspaces" must be a list of patterns, or an object with such a list as "packages"`)},
 		{"N35 yarn's host", v1(`"x":{"version":"1.0.0","resolved":"Y/x/-/x-1.0.0.tgz"}`) +
 			want("packages", "npm a 1.0.0\n  npm x 1.0.0", "deps", "npm/x/x-1.0.0.tgz")},
 		{"N36 the registry's URL as version", strings.Replace(v1(`"ms":{"version":"R/ms/-/ms-2.1.3.tgz","integrity":"SRI(ms-2.1.3.tgz)"}`),

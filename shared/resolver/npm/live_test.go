@@ -118,6 +118,11 @@ func (l *live) CheckOut(ctx context.Context, url, commit string, into *os.Root, 
 	return resolver.Checkout{}, into.RemoveAll(".git")
 }
 
+// releases of npm, the last ones of each major version.
+var releases = map[string]string{
+	"6": "6.14.18", "7": "7.24.2", "8": "8.19.4", "9": "9.9.4", "10": "10.9.9", "11": "11.21.2", "12": "12.2.1",
+}
+
 // npm runs npm of a major version, "": the machine's own.
 func (l *live) npm(t *testing.T, version string) []string {
 	t.Helper()
@@ -127,7 +132,7 @@ func (l *live) npm(t *testing.T, version string) []string {
 	dir := filepath.Join(l.tools, "npm-"+version)
 	cli := filepath.Join(dir, "node_modules", "npm", "bin", "npm-cli.js")
 	if _, err := os.Stat(cli); err != nil {
-		out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "npm@"+version).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "npm@"+releases[version]).CombinedOutput()
 		if err != nil {
 			t.Fatalf("installing npm %s: %v\n%s", version, err, out)
 		}
@@ -289,7 +294,7 @@ func TestLiveOffline(t *testing.T) {
 	l := newLive(t)
 	t.Run("O02 lockfile 1", func(t *testing.T) {
 		res := l.resolve(t, l.lock(t, "6", l.plain()), ".")
-		for _, version := range []string{"6", "7", "8", "11"} {
+		for _, version := range []string{"6", "7", "8", "11", "12"} {
 			t.Run("npm "+version, func(t *testing.T) {
 				l.ci(t, version, res, "one folder", ".", plainPrints)
 				l.ci(t, version, res, "deep/down/another", ".", plainPrints)
@@ -298,7 +303,7 @@ func TestLiveOffline(t *testing.T) {
 	})
 	t.Run("O02 lockfile 2", func(t *testing.T) {
 		res := l.resolve(t, l.lock(t, "8", l.full(), "--lockfile-version=2"), ".")
-		for _, version := range []string{"7", "8", "11"} {
+		for _, version := range []string{"7", "8", "11", "12"} {
 			t.Run("npm "+version, func(t *testing.T) {
 				l.ci(t, version, res, "one folder", ".", fullPrints)
 				l.ci(t, version, res, "deep/down/another", ".", fullPrints)
@@ -312,7 +317,7 @@ func TestLiveOffline(t *testing.T) {
 	t.Run("O01 lockfile 3", func(t *testing.T) {
 		files := l.lock(t, "", l.full(), "--lockfile-version=3")
 		res := l.resolve(t, files, ".")
-		for _, version := range []string{"", "7", "8", "9", "10", "11"} {
+		for _, version := range []string{"", "7", "8", "9", "10", "11", "12"} {
 			t.Run("npm "+version, func(t *testing.T) {
 				l.ci(t, version, res, "one folder", ".", fullPrints)
 				l.ci(t, version, res, "deep/down/another", ".", fullPrints)
@@ -335,6 +340,12 @@ func TestLiveOffline(t *testing.T) {
 				t.Errorf("got %v, want a failure with EINTEGRITY:\n%s", err, out)
 			}
 		})
+	})
+	t.Run("O02 lockfile 1 with workspaces", func(t *testing.T) {
+		res := l.resolve(t, l.lock(t, "8", l.full(), "--lockfile-version=1"), ".")
+		for _, version := range []string{"7", "8", "11", "12"} {
+			t.Run("npm "+version, func(t *testing.T) { l.ci(t, version, res, "one folder", ".", fullPrints) })
+		}
 	})
 	t.Run("no resolved (omit-lockfile-registry-resolved)", func(t *testing.T) {
 		files := l.lock(t, "", l.full(), "--omit-lockfile-registry-resolved")

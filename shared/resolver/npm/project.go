@@ -1,6 +1,8 @@
 package npm
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,6 +48,11 @@ func (r *run) open(dir string) (*project, error) {
 		return nil, err
 	}
 	p.pkg = r.describe(dir, lock, manifest)
+	if lock.format == "1" {
+		if lock.workspaces, err = r.workspaces(path.Join(dir, "package.json")); err != nil {
+			return nil, err
+		}
+	}
 	rule := javascript.FileRule{Workspaces: lock.workspaces, Allowed: r.allowlist[p.pkg.Name]}
 	p.plan, err = makePlan(lock, p.lockPath, r.registry, func(name, source string) error {
 		return rule.Check(r.in.Source, dir, name, source)
@@ -125,6 +132,21 @@ func (r *run) readPackageJSON(name string) (javascript.PackageJSON, error) {
 		return p, fault.Client(fault.InvalidFileFormat, "The file %s is not valid JSON: %s", name, err).Because(err)
 	}
 	return p, nil
+}
+
+// workspaces are the patterns of a package.json: a lockfile of version 1 does not have them.
+func (r *run) workspaces(name string) ([]string, error) {
+	data, err := r.readSmall(name)
+	if err != nil {
+		return nil, err
+	}
+	var root struct {
+		Workspaces json.RawMessage `json:"workspaces"`
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &root); err != nil {
+		return nil, fault.Client(fault.InvalidFileFormat, "The file %s is not valid JSON: %s", name, err).Because(err)
+	}
+	return javascript.WorkspacePatterns(name, root.Workspaces)
 }
 
 // readSmall reads a package.json of the repository.

@@ -227,7 +227,7 @@ func (e *entryEditor) last() error {
 }
 
 // specs edits an object of specifications: what leads to the network becomes empty, or what direct says.
-// Empty is accepted by npm 6 to 11 whatever version the lockfile has; file: is not, within a third party's
+// Empty is accepted by npm 6 to 12 whatever version the lockfile has; file: is not, within a third party's
 // entry it is taken as relative to that party's folder.
 func (e *editor) specs(direct map[string]string) error {
 	_, err := e.members(func(name string) error {
