@@ -84,7 +84,11 @@ func (b *batch) add(owner *project) {
 			}
 			for _, f := range all {
 				for _, r := range f.requirements {
-					b.needs = append(b.needs, &need{requirement: r, file: f, index: index, binary: owner.options.binary, dev: list.dev, owner: owner})
+					n := &need{requirement: r, file: f, index: index, binary: owner.options.binary, dev: list.dev || r.dev, owner: owner}
+					if r.index != "" {
+						n.index = r.index
+					}
+					b.needs = append(b.needs, n)
 				}
 			}
 		}
@@ -124,7 +128,7 @@ func (b *batch) selector(n *need) *selector {
 func (b *batch) readPages(ctx context.Context) error {
 	var list []*page
 	for _, n := range b.needs {
-		if n.requirement.kind != fromIndex {
+		if n.requirement.kind != fromIndex || n.requirement.page != nil {
 			continue
 		}
 		key := pageKey{n.index, pep508.Canonical(n.requirement.written)}
@@ -183,7 +187,11 @@ func (b *batch) choose(ctx context.Context) error {
 		r := n.requirement
 		switch r.kind {
 		case fromIndex:
-			files, err := b.selector(n).choose(ctx, r, b.pages[pageKey{n.index, pep508.Canonical(r.written)}].files, n.lock)
+			page := r.page
+			if page == nil {
+				page = b.pages[pageKey{n.index, pep508.Canonical(r.written)}].files
+			}
+			files, err := b.selector(n).choose(ctx, r, page, n.lock)
 			if err != nil {
 				return err
 			}
@@ -356,6 +364,7 @@ func (b *batch) output(projects []*project) (resolver.Output, error) {
 		}
 		out.Packages = append(out.Packages, p)
 	}
+	out.Packages = append(out.Packages, locals(projects, out.Packages)...)
 	slices.Sort(out.Unverified)
 	out.Unverified = slices.Compact(out.Unverified)
 	var indexed []resolver.Entry
@@ -371,6 +380,33 @@ func (b *batch) output(projects []*project) (resolver.Output, error) {
 	out.Deps = sortEntries(append(out.Deps, writeIndex(sortEntries(indexed))))
 	b.rewrite(&out, projects)
 	return out, nil
+}
+
+// locals are the packages of the repository that lockfiles name, but those that are reported already.
+func locals(projects []*project, reported []packages.Package) []packages.Package {
+	seen := map[string]bool{}
+	for _, p := range reported {
+		seen[p.Path] = true
+	}
+	var list []packages.Package
+	for _, one := range projects {
+		for _, f := range slices.Concat(one.files, one.buildFiles) {
+			for _, local := range f.locals {
+				p := packages.Package{Type: Name, Name: local.name}
+				if local.path != "." {
+					p.Path = local.path
+				}
+				if local.version != "" {
+					p.Version = &local.version
+				}
+				if !seen[p.Path] {
+					seen[p.Path] = true
+					list = append(list, p)
+				}
+			}
+		}
+	}
+	return list
 }
 
 // document notes the files behind a dependency.

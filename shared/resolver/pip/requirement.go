@@ -35,6 +35,12 @@ type requirement struct {
 	options      []fileOption
 	editable     bool
 
+	// Of a lockfile: locked is set, dev is its own word for it, page its files where it lists their
+	// URLs (else nil), index where it names one.
+	locked, dev bool
+	page        []distribution
+	index       string
+
 	// version as it is written, of one from the index.
 	version string
 	// url of a direct one as it is written, with its fragment, and what the fragment says.

@@ -42,6 +42,9 @@ type requirementsFile struct {
 	included, constraints []*requirementsFile
 	requireHashes         bool
 	trustedHosts          []string
+	// isLockfile: it is another tool's, and locals are its packages in the repository.
+	isLockfile bool
+	locals     []localPackage
 }
 
 // parseRequirements reads the text of a requirements file. Files that it names are not read.
@@ -123,7 +126,12 @@ func (rr *requirementsReader) read(ctx context.Context, name string) (*requireme
 	if err != nil {
 		return nil, err
 	}
-	f, err := parseRequirements(name, text)
+	var f *requirementsFile
+	if lockfileParser(name) != nil {
+		f, err = rr.parseLockfile(ctx, name, text)
+	} else {
+		f, err = parseRequirements(name, text)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,9 @@ const depsVariable = "CACHITO_PIP_DEPS"
 // requirements that are not from the index, or an --index-url, which pip asks in spite of PIP_NO_INDEX
 // (21.3.1).
 func (f *requirementsFile) needsRewriting() bool {
+	if f.isLockfile { // whose tool would not take another form
+		return false
+	}
 	direct := slices.ContainsFunc(f.requirements, func(r *requirement) bool { return r.kind != fromIndex })
 	return direct || f.hasOption("--index-url")
 }

@@ -127,9 +127,9 @@ func (s *selector) choose(ctx context.Context, r *requirement, page []distributi
 	case wantWheels && elsewhere:
 		s.log.InfoContext(ctx, "A requirement is not for the platform of the wheels and has no sdist: it is left out", "requirement", r.line)
 		return nil, nil
-	case !wantWheels:
+	case !wantWheels && !r.locked:
 		return nil, fault.Client(fault.InvalidRequestData, "No sdists found for package %s==%s", r.written, r.version)
-	case !wantSdist:
+	case !wantSdist && !r.locked:
 		return nil, fault.Client(fault.InvalidRequestData, "No wheels found for package %s==%s", r.written, r.version)
 	}
 	return nil, fault.Client(fault.InvalidRequestData, "No distributions found for package %s==%s", r.written, r.version)
