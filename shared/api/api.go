@@ -57,7 +57,7 @@ type Config struct {
 	// and the client is redirected. 0: there is no limit.
 	MaxAnswerBytes int64
 	// LargeAnswers is how many answers made of more than largeDataBytes of packages data are made at
-	// once, each in some ten times as much memory; 0 means 2. Clients wait for LargeAnswerWait (0 means
+	// once, each in up to three times as much memory; 0 means 2. Clients wait for LargeAnswerWait (0 means
 	// 10 s), then they are asked to come again.
 	LargeAnswers    int
 	LargeAnswerWait time.Duration

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// largeDataBytes is the packages data from which an answer made of it counts as a large one: some
-	// ten times as much memory is in use while it is made.
+	// largeDataBytes is the packages data from which an answer made of it counts as a large one: up to three
+	// times as much memory is in use while it is made.
 	largeDataBytes = 1 << 20
 	// largeAnswerTime is how long a client may take over a large answer: others are waiting. That it takes
 	// any of it in time is the server's business.

@@ -222,7 +222,7 @@ var settings = []setting{
 	},
 	{
 		"CACHITO_LARGE_ANSWERS", groupAPI, "2",
-		"How many answers made of more than 1 MiB of packages data are made at once, each in up to ten times as much memory. Other clients wait 10 s for their turn, then they get 503 with `Retry-After`.",
+		"How many answers made of more than 1 MiB of packages data are made at once, each in up to three times as much memory. Other clients wait 10 s for their turn, then they get 503 with `Retry-After`.",
 		func(c *Config, v string) error { return number(&c.LargeAnswers, v, 1, maxLargeAnswers) },
 	},
 
