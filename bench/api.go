@@ -2,102 +2,117 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
+	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/client/clienttest"
-	"github.com/cachito-serverless/cachito/shared/request"
-	"github.com/cachito-serverless/cachito/shared/store"
-	"github.com/cachito-serverless/cachito/shared/store/sqlite"
+	"github.com/cachito-serverless/cachito/shared/store/sqlite/sqlitetest"
 )
 
 const (
 	storedRequests = 10_000
-	apiCalls       = 400
-	maxAPIMedian   = 5 * time.Millisecond
+	maxAPIMemory   = 60e6
 )
 
-// api measures reading with many requests stored.
+// comparison is a call of which the project promises a multiple of upstream's calls a second. Request 1 is
+// complete with 300 dependencies, request 2 is in progress with five states, on both sides.
+type comparison struct {
+	name  string
+	path  string
+	body  bool    // a POST
+	times float64 // promised; 0: nothing
+}
+
+var comparisons = []comparison{
+	{"GET a request in progress", "/requests/2", false, 10},
+	{"GET a complete one, 300 dependencies", "/requests/1", false, 10},
+	{"GET its content manifest", "/requests/1/content-manifest", false, 0},
+	{"list of 20, first page", "/requests?per_page=20&page=1", false, 50},
+	{"list of 20, last page", "/requests?per_page=20&page=500", false, 50},
+	{"list of 20, one state, first page", "/requests?per_page=20&state=complete&page=1", false, 50},
+	{"list of 20, one state, page 290", "/requests?per_page=20&state=complete&page=290", false, 50},
+	{"POST a request", "/requests", true, 5},
+}
+
+// api measures the API with 10,000 requests stored, and beside it an upstream Cachito at UPSTREAM, which
+// must hold the same (docs/benchmark.md).
 func (b *bench) api(ctx context.Context) (err error) {
-	progress("storing %d requests", storedRequests)
 	data := filepath.Join(b.dir, "api-data")
-	if err := os.MkdirAll(data, 0o755); err != nil {
+	if _, err := seed(ctx, data, storedRequests); err != nil {
 		return err
 	}
-	if err := fill(ctx, filepath.Join(data, "cachito.db")); err != nil {
-		return fmt.Errorf("filling the store: %w", err)
-	}
-	service, err := clienttest.Start(ctx, b.binary, data, "CACHITO_REQUEST_LIFETIME=365d")
+	// Orders name a repository whose server never answers: what is measured is the API, not the pipeline.
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if stopErr := service.Stop(); err == nil {
-			err = stopErr
+	defer silent.Close()
+	service, err := clienttest.Start(ctx, b.binary, data, longLife, "CACHITO_ALLOW_HOSTS="+silent.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Stop()) }()
+	load, tool := newGenerator(b.dir)
+	b.notes = append(b.notes, fmt.Sprintf("API: %s, %d connections, %d requests stored.", tool, connections, storedRequests))
+	upstream := strings.TrimRight(os.Getenv("UPSTREAM"), "/")
+	if upstream == "" {
+		b.notes = append(b.notes, "UPSTREAM= (base URL of a Cachito with the same requests, docs/benchmark.md) adds the comparison with it.")
+	}
+	body := fmt.Sprintf(`{"repo": "http://%s/project.git", "ref": %q, "pkg_managers": ["gomod"]}`, silent.Addr(), sqlitetest.Ref(1))
+	for _, c := range comparisons {
+		call := func(base string) asked {
+			if c.body {
+				return asked{base + "/api/v1" + c.path, body}
+			}
+			return asked{url: base + "/api/v1" + c.path}
 		}
-	}()
-	for _, route := range []struct {
-		name string
-		path func(i int) string
-	}{
-		{"GET one request", func(i int) string { return fmt.Sprintf("/requests/%d", 1+i*7919%storedRequests) }},
-		{"GET a list page", func(i int) string { return fmt.Sprintf("/requests?page=%d", 1+i*31%(storedRequests/10)) }},
-		{"GET a list page, one state", func(i int) string {
-			return fmt.Sprintf("/requests?state=complete&page=%d", 1+i*31%(storedRequests/10))
-		}},
-	} {
-		times := make([]time.Duration, 0, apiCalls)
-		for i := range apiCalls {
-			started := time.Now()
-			if _, err := service.Client.JSON(ctx, route.path(i)); err != nil {
+		var ours, theirs speed
+		for range rounds { // in turns
+			s, err := load(ctx, call(service.URL))
+			if err != nil {
 				return err
 			}
-			times = append(times, time.Since(started))
+			ours = ours.add(s)
+			if upstream == "" {
+				continue
+			}
+			if s, err = load(ctx, call(upstream)); err != nil {
+				return fmt.Errorf("upstream: %w", err)
+			}
+			theirs = theirs.add(s)
 		}
-		slices.Sort(times)
-		median := times[len(times)/2]
-		b.add(fmt.Sprintf("%s, %d stored", route.name, storedRequests),
-			fmt.Sprintf("%.2f ms at the median, %.2f ms at 95 %%", milliseconds(median), milliseconds(times[len(times)*95/100])),
-			"< 5 ms", median < maxAPIMedian)
-	}
-	return nil
-}
-
-// fill stores complete requests as a service would have.
-func fill(ctx context.Context, file string) (err error) {
-	s, err := sqlite.Open(ctx, file)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := s.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	for i := range storedRequests {
-		req, err := s.Create(ctx, store.New{
-			Repo: fmt.Sprintf("https://git.example/team/project%d.git", i%100), Ref: fmt.Sprintf("%040x", i),
-			PackageManagers: []string{"gomod"}, Packages: map[string]json.RawMessage{"gomod": json.RawMessage(`[{"path": "."}]`)},
-			Steps: []string{"source", "resolve-gomod", "bundle"},
-		})
-		if err != nil {
-			return err
-		}
-		for _, change := range []store.Update{
-			{State: request.StateInProgress, Reason: request.ReasonSource},
-			{State: request.StateInProgress, Reason: request.ReasonBundle},
-			{State: request.StateComplete, Reason: request.ReasonComplete},
-		} {
-			if _, err := s.Update(ctx, req.ID, change); err != nil {
+		b.compare(c, ours, theirs)
+		if c.path == "/requests?per_page=20&state=complete&page=290" {
+			if err := b.apiMemory(service, "after these reads"); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return b.apiMemory(service, "after the POSTs too")
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+func (b *bench) compare(c comparison, ours, theirs speed) {
+	value := fmt.Sprintf("%.0f a second, %.1f ms at the median", ours.perSecond(), milliseconds(ours.p50))
+	promise, kept := "", true
+	if theirs.calls > 0 {
+		times := ours.perSecond() / theirs.perSecond()
+		value += fmt.Sprintf("; upstream %.3g: %.0f times", theirs.perSecond(), times)
+		if c.times > 0 {
+			promise, kept = fmt.Sprintf(">= %.0f times", c.times), times >= c.times
+		}
+	}
+	b.add(c.name, value, promise, kept)
+}
+
+func (b *bench) apiMemory(service *clienttest.Service, when string) error {
+	memory, err := peakMemory(service.Pid())
+	if err != nil {
+		return err
+	}
+	b.add("peak memory of `cachito serve` "+when, fmt.Sprintf("%.0f MB", memory/1e6), "<= 60 MB", memory <= maxAPIMemory)
+	return nil
+}

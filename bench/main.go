@@ -2,11 +2,13 @@
 // within one run on one machine: bundling against sha256sum and against Python's tarfile (upstream's
 // way), memory, a repeated request, the API with many requests stored.
 //
-// Everything is generated: 400 MB of Go modules on a loopback module proxy. Two environment
-// variables add comparisons with real projects:
+// Everything is generated: 400 MB of Go modules on a loopback module proxy, a million requests. Environment
+// variables add comparisons, or leave parts out:
 //
+//	UPSTREAM=<base URL>                                    the API of a running upstream Cachito (docs/benchmark.md)
 //	MIRROR_DIR=<folder with owner+name/repo git mirrors>   cobra, caddy and terraform, from the registries
 //	HERMETO=<hermeto command>                              the same by Hermeto, cold; needs MIRROR_DIR
+//	BENCH_ONLY=bundling|api|pages|projects                 that part alone
 package main
 
 import (
@@ -37,6 +39,7 @@ type bench struct {
 	dir    string // temporary
 	binary string
 	rows   []row
+	notes  []string // conditions of the measurements
 }
 
 // row of the result. limit is what the project promises, empty when it promises nothing.
@@ -63,16 +66,28 @@ func run(ctx context.Context) (err error) {
 	if _, err := output(build); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{b.bundling, b.api}
-	if os.Getenv("MIRROR_DIR") != "" {
-		steps = append(steps, b.projects)
-	} else if os.Getenv("HERMETO") != "" {
-		return errors.New("HERMETO= needs MIRROR_DIR= too: the comparison is on real projects")
-	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
+	parts := []struct {
+		name    string
+		measure func(context.Context) error
+	}{{"bundling", b.bundling}, {"api", b.api}, {"pages", b.pages}, {"projects", b.projects}}
+	only, found := os.Getenv("BENCH_ONLY"), false
+	if os.Getenv("MIRROR_DIR") == "" {
+		if os.Getenv("HERMETO") != "" || only == "projects" {
+			return errors.New("real projects need MIRROR_DIR=")
 		}
+		parts = parts[:len(parts)-1]
+	}
+	for _, part := range parts {
+		if only != "" && only != part.name {
+			continue
+		}
+		found = true
+		if err := part.measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	if !found {
+		return fmt.Errorf("BENCH_ONLY=%s is no part of it", only)
 	}
 	return b.print()
 }
@@ -80,6 +95,9 @@ func run(ctx context.Context) (err error) {
 // print writes the table; a broken promise is an error.
 func (b *bench) print() error {
 	fmt.Printf("Measured with %s on %s/%s, %d CPUs.\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	for _, note := range b.notes {
+		fmt.Println(note)
+	}
 	if os.Getenv("MIRROR_DIR") == "" {
 		fmt.Println("Ratios to limits only; MIRROR_DIR= and HERMETO= add real projects and a peer.")
 	}
