@@ -91,6 +91,9 @@ func TestWhichFiles(t *testing.T) {
 func TestVersion1(t *testing.T) {
 	const fecha = `"fecha":{"version":"https://x.test/f.tgz","integrity":"SRI(f.tgz)"}`
 	allow := "-- request.json --\n" + `{"settings": {"file_deps_allowlist": "{\"a\": [\"l\"], \"z\": []}"}}` + "\n"
+	url := func(file string) string {
+		return `"t":{"version":"https://x.test/` + file + `.tgz","integrity":"SRI(` + file + `.tgz)"}`
+	}
 	git := func(url string) string { return `"w":{"version":"` + url + `","from":"` + url + `"}` }
 	runCases(t, []scenarioCase{
 		{"N20 registry", v1(`"chai":{"version":"4.2.0","resolved":"R/chai/-/chai-4.2.0.tgz","integrity":"SRI(chai-4.2.0.tgz)"}`) +
@@ -175,6 +178,18 @@ func TestVersion1(t *testing.T) {
 			"The dependency git+https://h/o/both.git#COMMIT"+scriptsText+"prepack, prepare")},
 		{"N39 another digest", v1(`"fecha":{"version":"https://x.test/f.tgz","integrity":"SRI(q.tgz)"}`) + refused(fault.InvalidChecksum,
 			"The file f.tgz has an unexpected checksum value, expected HEX(q.tgz) but computed HEX(f.tgz)")},
+		{"another algorithm", v1(`"fecha":{"version":"https://x.test/f.tgz","integrity":"sha3-AAAA"}`) + refused(fault.InvalidChecksum,
+			"Cannot perform checksum on the file f.tgz, Hash algorithm sha3 is unknown.")},
+		{"an integrity that is none", v1(`"fecha":{"version":"https://x.test/f.tgz","integrity":"sha1-AAAA"}`) + refused(fault.InvalidChecksum,
+			`The dependency fecha@https://x.test/f.tgz has an invalid integrity value: integrity "sha1-AAAA": sha1 digest has 3 bytes instead of 20`)},
+		{"an archive without package.json", v1(url("none")) + refused(fault.InvalidRepoStructure, "Could not process dependency https://x.test/none.tgz: no package.json file")},
+		{"package.json is a folder", v1(url("folder")) + refused(fault.InvalidRepoStructure, "Could not process dependency https://x.test/folder.tgz: package.json is not a regular file")},
+		{"package.json is a link", v1(url("link")) + refused(fault.InvalidRepoStructure, "Could not process dependency https://x.test/link.tgz: package.json is not a regular file")},
+		{"package.json is no JSON", v1(url("bad")) + refused(fault.InvalidFileFormat, "Could not process dependency https://x.test/bad.tgz: package.json is not valid JSON")},
+		{"no archive", v1(url("html")) + refused(fault.InvalidFileFormat, "Could not process dependency https://x.test/html.tgz: the archive cannot be read: archive/tar: invalid tar header")},
+		{"no clone", v1(git("git+https://user:secret@h/o/missing.git#COMMIT")) + refused(fault.RepositoryAccessError, "Failed to clone git+https://xxxxx@h/o/missing.git#COMMIT")},
+		{"no tarball", v1(`"fecha":{"version":"https://user:secret@x.test/missing.tgz?token=1","integrity":"SRI(f.tgz)"}`) + refused(fault.NetworkError,
+			"Could not download missing.tgz from https://x.test/missing.tgz. exception_name: HTTPError, details: Could not download https://x.test/missing.tgz: 404 Not Found")},
 		{"an alias", v1(`"x":{"version":"npm:isarray@2.0.5","resolved":"R/isarray/-/isarray-2.0.5.tgz","integrity":"SRI(isarray-2.0.5.tgz)"}`) +
 			want("packages", "npm a 1.0.0\n  npm isarray 2.0.5", "deps", "npm/isarray/isarray-2.0.5.tgz")},
 		{"a URL of another package", v1(`"x":{"version":"1.0.0","resolved":"R/isarray/-/isarray-2.0.5.tgz"}`) + refused(fault.InvalidFileFormat,

@@ -76,11 +76,11 @@ func TestHostileRegistry(t *testing.T) {
 		answer http.HandlerFunc
 		text   string
 	}{
-		{"another package", content(tarball("evil", "1.0.0", nil)), unchecked + refused(fault.InvalidChecksum,
+		{"another package", content(tarball("evil", "1.0.0")), unchecked + refused(fault.InvalidChecksum,
 			`The file x-1.0.0.tgz holds "evil" "1.0.0" instead of x 1.0.0, and the lockfile has no integrity value for it`)},
-		{"another version", content(tarball("x", "1.0.1", nil)), unchecked + refused(fault.InvalidChecksum,
+		{"another version", content(tarball("x", "1.0.1")), unchecked + refused(fault.InvalidChecksum,
 			`The file x-1.0.0.tgz holds "x" "1.0.1" instead of x 1.0.0, and the lockfile has no integrity value for it`)},
-		{"the version as it was written", content(tarball("x", " =v1.0.0+build", nil)), unchecked + want("deps", "npm/x/x-1.0.0.tgz")},
+		{"the version as it was written", content(tarball("x", " =v1.0.0+build")), unchecked + want("deps", "npm/x/x-1.0.0.tgz")},
 		{"HTML", html, unchecked + refused(fault.InvalidFileFormat, "Could not process dependency R/x/-/x-1.0.0.tgz: the archive cannot be read: archive/tar: invalid tar header")},
 		{"HTML, with integrity", html, strings.Replace(checked, "SRI(x-1.0.0.tgz)", "SRI(x-1.0.0.tgz) sha1-AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1) + refused(fault.InvalidChecksum,
 			"The file x-1.0.0.tgz has an unexpected checksum value, expected HEX(x-1.0.0.tgz) but computed 3a8c62f0e5e2c2dfb8eb41b0e9a56b4d6de1a07a")},
@@ -156,7 +156,7 @@ func TestWhatIsAsked(t *testing.T) {
 // One version with two contents: the lockfile has two digests, and both files exist.
 func TestTwoFilesForOnePlace(t *testing.T) {
 	w := newWorld()
-	other := tarball("x", "1.0.0", nil)
+	other := tarball("x", "1.0.0")
 	other = append(other, make([]byte, 512)...)
 	w.tarballs[askedHost+"/x/-/other.tgz"] = other
 	res := w.run(t, v3(`"node_modules/x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz","integrity":"SRI(x-1.0.0.tgz)"},

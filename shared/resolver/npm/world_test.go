@@ -55,8 +55,13 @@ func newWorld() *world {
 	} {
 		w.publish(p)
 	}
-	w.tarballs["x.test/f.tgz"] = tarball("fecha", "4.2.0", nil)
-	w.tarballs["x.test/q.tgz"] = tarball("q", "1.0.0", nil)
+	w.tarballs["x.test/f.tgz"] = tarball("fecha", "4.2.0")
+	w.tarballs["x.test/q.tgz"] = tarball("q", "1.0.0")
+	w.tarballs["x.test/none.tgz"] = pack(nil)
+	w.tarballs["x.test/folder.tgz"] = pack([]*tar.Header{{Name: "package/package.json/", Typeflag: tar.TypeDir, Mode: 0o755}})
+	w.tarballs["x.test/link.tgz"] = pack([]*tar.Header{{Name: "package/package.json", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}})
+	w.tarballs["x.test/bad.tgz"] = pack(nil, "package/package.json", "{")
+	w.tarballs["x.test/html.tgz"] = []byte("<!DOCTYPE html>" + strings.Repeat("x", 600))
 	w.trees["github.com/kevva/is-positive.git"] = tree("is-positive", "3.1.0", "")
 	w.trees["github.com/o/w.git"] = tree("w", "1.0.0", "")
 	w.trees["github.com/o/p.git"] = tree("p", "2.3.4", "")
@@ -73,7 +78,7 @@ func split(p string) (name, version string) {
 // publish puts "name@version" into the registry.
 func (w *world) publish(p string) {
 	name, version := split(p)
-	w.tarballs[askedHost+"/"+name+"/-/"+path.Base(name)+"-"+version+".tgz"] = tarball(name, version, nil)
+	w.tarballs[askedHost+"/"+name+"/-/"+path.Base(name)+"-"+version+".tgz"] = tarball(name, version)
 }
 
 func tree(name, version, scripts string) map[string]string {
@@ -83,16 +88,18 @@ func tree(name, version, scripts string) map[string]string {
 	}
 }
 
-// tarball makes a package's archive; extra members come first.
-func tarball(name, version string, extra []*tar.Header) []byte {
+// tarball makes a package's archive.
+func tarball(name, version string) []byte {
+	return pack(nil, "package/index.js", "module.exports = '"+name+"'\n", "package/package.json", fmt.Sprintf(`{"name":%q,"version":%q}`, name, version))
+}
+
+// pack makes an archive of members without content, then of files: a name and a content by turns.
+func pack(special []*tar.Header, files ...string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	t := tar.NewWriter(z)
 	write := func(h *tar.Header, content string) {
 		h.Size = int64(len(content))
-		if h.Mode == 0 {
-			h.Mode = 0o644
-		}
 		if err := t.WriteHeader(h); err != nil {
 			panic(err)
 		}
@@ -100,11 +107,12 @@ func tarball(name, version string, extra []*tar.Header) []byte {
 			panic(err)
 		}
 	}
-	for _, h := range extra {
+	for _, h := range special {
 		write(h, "")
 	}
-	write(&tar.Header{Name: "package/index.js", Typeflag: tar.TypeReg}, "module.exports = '"+name+"'\n")
-	write(&tar.Header{Name: "package/package.json", Typeflag: tar.TypeReg}, fmt.Sprintf(`{"name":%q,"version":%q}`, name, version))
+	for i := 0; i < len(files); i += 2 {
+		write(&tar.Header{Name: files[i], Typeflag: tar.TypeReg, Mode: 0o644}, files[i+1])
+	}
 	if t.Close() != nil || z.Close() != nil {
 		panic("a tarball cannot be made")
 	}
