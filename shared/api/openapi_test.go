@@ -202,7 +202,8 @@ func TestDescriptionOfOptions(t *testing.T) {
 		{"path", request.Option{Name: "path"}, "type: string\n"},
 		{"list", request.Option{Name: "files", List: true}, "type: array\nitems:\n    type: string\n"},
 		{
-			"object", request.Option{Name: "kiln", Properties: []string{"heat"}, Extension: true},
+			"object",
+			request.Option{Name: "kiln", Properties: []string{"heat"}, Extension: true},
 			"type: object\nadditionalProperties: false\nproperties:\n    heat:\n        anyOf:\n            - type: string\n              nullable: true\n            - type: integer\n",
 		},
 	}
