@@ -69,7 +69,7 @@ const wheelExtension = ".whl"
 var (
 	nonNamePattern    = regexp.MustCompile(`[^A-Za-z0-9.]+`)
 	markerPattern     = regexp.MustCompile(`\s;|;\s`)
-	userInfoPattern   = regexp.MustCompile(`(//)[^/@\s]*@`)
+	userInfoPattern   = regexp.MustCompile(`(//)[^/?#\s]*@`)
 	gitRefPattern     = regexp.MustCompile(`^(.*)@([0-9a-fA-F]{40})$`)
 	hostPattern       = regexp.MustCompile(`^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$`)
 	pathPartPattern   = regexp.MustCompile(`^[A-Za-z0-9._~+@=,-]+$`)

@@ -351,6 +351,20 @@ func TestReportedVersionOfURLWithEgg(t *testing.T) { // P73
 	}
 }
 
+func TestWithoutUserInfo(t *testing.T) {
+	for text, want := range map[string]string{
+		"a @ https://u:p@h/x@y":          "a @ https://h/x@y",
+		"git+https://u@p@h:1/x.git@ref":  "git+https://h:1/x.git@ref",
+		"https://h?x=a@b#egg=c@d":        "https://h?x=a@b#egg=c@d",
+		"https://h#x@y":                  "https://h#x@y",
+		"https://h/x ; os_name == '//@'": "https://h/x ; os_name == '//'",
+	} {
+		if got := withoutUserInfo(text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 // TestTrusted: P79. Whether --trusted-host covers a URL.
 func TestTrusted(t *testing.T) {
 	for _, tt := range []struct {
