@@ -25,9 +25,9 @@ import (
 const (
 	// MaxGitTrees bounds the repositories of a request's git gems.
 	MaxGitTrees = 1000
-	// MaxGitFiles bounds the files of all git gems of a request together: each is an entry of the result, of some
-	// 600 bytes.
-	MaxGitFiles = 100_000
+	// MaxGitFiles bounds the files of all git gems of a request together. Each is an entry of the result, which is
+	// held in memory: 10,000 take 15 MB (measured with 100,000).
+	MaxGitFiles = 60_000
 	// treesAtATime bounds the repositories that are checked out side by side.
 	treesAtATime = 4
 )
