@@ -57,7 +57,7 @@ func lastElement(elements []string) []string {
 
 // matchSegments follows all places of the path where the pattern may have come to, side by side.
 func matchSegments(pattern []globSegment, path []string, partial bool) bool {
-	if !slices.ContainsFunc(pattern, func(s globSegment) bool { return s.globstar }) {
+	if !hasGlobstar(pattern) {
 		return matchPlain(pattern, path, partial)
 	}
 	at := make([]bool, len(path)+1)
@@ -94,6 +94,10 @@ func matchSegments(pattern []globSegment, path []string, partial bool) bool {
 	}
 	n := len(path)
 	return at[n] || n > 0 && at[n-1] && path[n-1] == ""
+}
+
+func hasGlobstar(pattern []globSegment) bool {
+	return slices.ContainsFunc(pattern, func(s globSegment) bool { return s.globstar })
 }
 
 // matchPlain is matchSegments without "**": one element for each segment.

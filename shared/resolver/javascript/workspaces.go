@@ -54,7 +54,11 @@ func WorkspacePatterns(where string, raw json.RawMessage) ([]string, error) {
 // A member that leads out of the package's folder, by ".." or by links, is a fault of the client's
 // (InvalidRepoStructure), and so is too many of anything (UnsupportedFeature).
 func FindWorkspaces(source *os.Root, dir string, patterns []string) ([]string, error) {
-	s := &workspaceSearch{source: source, dir: dir, found: map[string]bool{}}
+	real, err := RealPath(source, dir)
+	if err != nil {
+		return nil, fault.Client(fault.InvalidRepoStructure, "The path %s leads out of the repository", dir).Because(err)
+	}
+	s := &workspaceSearch{source: source, dir: real, found: map[string]bool{}}
 	for _, pattern := range patterns {
 		if err := s.add(pattern); err != nil {
 			return nil, err
@@ -75,7 +79,7 @@ func FindWorkspaces(source *os.Root, dir string, patterns []string) ([]string, e
 
 type workspaceSearch struct {
 	source  *os.Root
-	dir     string          // of the package, relative to the source
+	dir     string          // of the package, relative to the source, links followed; "" for the root
 	found   map[string]bool // folder relative to the package -> still a member
 	looked  int
 	current *glob
@@ -133,56 +137,66 @@ func (s *workspaceSearch) walk(folder string, links int) error {
 		return err
 	}
 	for _, e := range entries {
-		name := e.Name()
-		if name == "node_modules" || name == ".git" {
+		if name := e.Name(); name == "node_modules" || name == ".git" {
 			continue
 		}
-		path := path.Join(folder, name)
-		elements := strings.Split(path, "/")
-		isLink := e.Type()&fs.ModeSymlink != 0
-		if !e.IsDir() && !isLink {
-			continue
+		child := path.Join(folder, e.Name())
+		switch {
+		case e.IsDir():
+			err = s.visit(child, s.current.leadsTo(child), links)
+		case e.Type()&fs.ModeSymlink != 0 && links < maxLinkHops:
+			err = s.visitLink(child, links+1)
 		}
-		matches := s.current.matchPath(elements, false)
-		deeper := s.current.matchPath(elements, true)
-		if !matches && !deeper {
-			continue
-		}
-		hops := links
-		if isLink {
-			if hops++; hops > maxLinkHops || !matches && !s.current.namesNext(elements) {
-				continue // only "**" leads on from here
-			}
-			isFolder, err := s.followLink(path)
-			if err != nil {
-				return err
-			}
-			if !isFolder {
-				continue
-			}
-		}
-		if matches {
-			if err := s.member(path); err != nil {
-				return err
-			}
-		}
-		if deeper && (!isLink || s.current.namesNext(elements)) {
-			if err := s.walk(path, hops); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// namesNext reports whether the pattern matches something below the path without using "**" for it.
-func (g *glob) namesNext(elements []string) bool {
+// visit looks at a folder that may be a member, and below it.
+func (s *workspaceSearch) visit(folder string, deeper bool, links int) error {
+	if s.current.matchPath(strings.Split(folder, "/"), false) {
+		if err := s.member(folder); err != nil {
+			return err
+		}
+	}
+	if deeper {
+		return s.walk(folder, links)
+	}
+	return nil
+}
+
+// visitLink visits a link to a folder. "**" does not lead through one.
+func (s *workspaceSearch) visitLink(link string, links int) error {
+	deeper := s.current.namesNext(link)
+	if !deeper && !s.current.matchPath(strings.Split(link, "/"), false) {
+		return nil
+	}
+	isFolder, err := s.followLink(link)
+	if err != nil || !isFolder {
+		return err
+	}
+	return s.visit(link, deeper, links)
+}
+
+// leadsTo reports whether the pattern may match something below the folder.
+func (g *glob) leadsTo(folder string) bool {
+	elements := strings.Split(folder, "/")
+	return slices.ContainsFunc(g.alternatives, func(pattern []globSegment) bool {
+		return (len(pattern) > len(elements) || hasGlobstar(pattern)) && matchSegments(pattern, elements, true)
+	})
+}
+
+// namesNext is leadsTo without the help of "**".
+func (g *glob) namesNext(folder string) bool {
+	elements := strings.Split(folder, "/")
 	for _, pattern := range g.alternatives {
 		if len(pattern) <= len(elements) {
 			continue
 		}
 		head := pattern[:len(elements)+1]
-		if !slices.ContainsFunc(head, func(s globSegment) bool { return s.globstar }) && matchPlain(head[:len(elements)], elements, false) {
+		if !hasGlobstar(head) && matchPlain(head[:len(elements)], elements, false) {
 			return true
 		}
 	}
@@ -190,7 +204,7 @@ func (g *glob) namesNext(elements []string) bool {
 }
 
 func (s *workspaceSearch) entries(folder string) ([]fs.DirEntry, error) {
-	f, err := s.source.Open(path.Join(s.dir, folder))
+	f, err := s.source.Open(path.Join(".", s.dir, folder))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path.Join(s.dir, folder), err)
 	}

@@ -100,6 +100,8 @@ func TestFindWorkspaces(t *testing.T) {
 		{"letter case matters", ".", []string{"Packages/*"}, []string{"packages/a"}, nil, nil, nil, ""},
 		{"link inside", ".", []string{"packages/*"}, []string{"real"}, nil, map[string]string{"packages/w": "../real"}, []string{"packages/w"}, ""},
 		{"link on the way", ".", []string{"p/*"}, []string{"real/a"}, nil, map[string]string{"p": "real"}, []string{"p/a"}, ""},
+		{"the package's own path is a link", "l", []string{"packages/*"}, []string{"web/packages/a"}, nil, map[string]string{"l": "web", "web/packages/w": "../packages/a"}, []string{"packages/a", "packages/w"}, ""},
+		{"the package's own path leads out", "l", []string{"packages/*"}, nil, []string{"x"}, map[string]string{"l": "../.."}, nil, "The path l leads out of the repository"},
 		{"Y14 link out of the package", "web", []string{"packages/*"}, []string{"other"}, nil, map[string]string{"web/packages/w": "../../other"}, nil, "Workspace path leads outside the package root: packages/w/package.json"},
 		{"link out of the repository", ".", []string{"packages/*"}, []string{"packages/a"}, nil, map[string]string{"packages/w": "../../../etc"}, nil, "Workspace path leads outside the package root: packages/w/package.json"},
 		{"absolute link", ".", []string{"packages/*"}, []string{"packages/a"}, nil, map[string]string{"packages/w": "/etc"}, nil, "Workspace path leads outside the package root: packages/w/package.json"},
