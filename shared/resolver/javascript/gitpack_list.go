@@ -22,7 +22,7 @@ const (
 	maxIgnoreBytes = 1 << 20
 	maxRules       = 5000
 	// maxRuleMatches bounds the work: a repository brings both the rules and the files.
-	maxRuleMatches = 300_000_000
+	maxRuleMatches = 100_000_000
 )
 
 // What npm leaves out of every package unless its author says otherwise (npm-packlist 10.0.4, ISC license).
@@ -132,7 +132,7 @@ func (w *packWalk) packageAt(dir string, m packManifest, isRoot bool) error {
 	level := &packLevel{walk: w, dir: dir, base: path.Base(dir), hasWorkspaces: m.hasWorkspaces}
 	var strict []string
 	if isRoot {
-		level.add(defaultIgnores)
+		level.addDefaults()
 	}
 	switch {
 	case m.isSet:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 )
 
 // packLevel is a folder on the way of a packWalk, with the rules that hold below it. A rule is a glob of things
@@ -36,18 +37,37 @@ func (l *packLevel) add(rules []string) {
 		if text == "" || text[0] == '#' {
 			continue
 		}
+		if len(l.rules) >= maxRules {
+			l.fail(tooManyRules())
+			return
+		}
 		g, err := parseGlob(text, true)
 		if err != nil {
 			l.fail(&packLimitError{err.Error()})
 			return
 		}
-		if len(l.rules) >= maxRules {
-			l.fail(&packLimitError{fmt.Sprintf("more than %d rules say what belongs to the package", maxRules)})
-			return
-		}
 		l.rules = append(l.rules, g)
 	}
 }
+
+func tooManyRules() error {
+	return &packLimitError{fmt.Sprintf("more than %d rules say what belongs to the package", maxRules)}
+}
+
+// addDefaults adds what every folder has.
+func (l *packLevel) addDefaults() { l.rules = append(l.rules, defaultGlobs()...) }
+
+var defaultGlobs = sync.OnceValue(func() []*glob {
+	var out []*glob
+	for _, text := range defaultIgnores {
+		g, err := parseGlob(text, true)
+		if err != nil {
+			panic(err) // they are constants
+		}
+		out = append(out, g)
+	}
+	return out
+})
 
 // addIgnoreFile adds .npmignore or, without one, .gitignore.
 func (l *packLevel) addIgnoreFile() {
@@ -74,6 +94,10 @@ func (l *packLevel) addRulesFile(name string) bool {
 // fileRules turns the list `files` of package.json into rules. A file that is there is required: its rule goes
 // to the strict ones.
 func (l *packLevel) fileRules(files []string) (rules, strict []string) {
+	if len(files) > maxRules {
+		l.fail(tooManyRules())
+		return nil, nil
+	}
 	rules = []string{"*"}
 	for _, file := range files {
 		if strings.HasPrefix(file, "./") {
@@ -150,7 +174,7 @@ func (l *packLevel) child(name string, exact bool) *packLevel {
 			c.required = append(c.required, below)
 		}
 	}
-	c.add(defaultIgnores)
+	c.addDefaults()
 	if !c.hasWorkspaces || !c.addRulesFile("package.json") {
 		c.addIgnoreFile()
 	}

@@ -148,6 +148,7 @@ func TestPackGitFaults(t *testing.T) {
 		{"no commit", resolvertest.Repositories{"https://h/o/g.git": {}}, fault.InvalidRequestData, fault.OriginClient, "The dependency " + source + " cannot be checked out: its repository has no such commit"},
 		{"server down", downHost{}, fault.RepositoryAccessError, fault.OriginServer, "Failed to clone " + source},
 		{"too many rules", tree(map[string]string{"package.json": "{}", ".npmignore": strings.Repeat("a\n", maxRules)}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: more than %d rules say what belongs to the package", source, maxRules)},
+		{"too long a list of files", tree(map[string]string{"package.json": `{"files": [` + strings.Repeat(`"a",`, maxRules) + `"a"]}`}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: more than %d rules say what belongs to the package", source, maxRules)},
 		{"ignore file too large", tree(map[string]string{"package.json": "{}", ".npmignore": strings.Repeat("#", maxIgnoreBytes+1)}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: .npmignore has more than %d bytes, the limit", source, maxIgnoreBytes)},
 		{"name that is not UTF-8", tree(map[string]string{"package.json": "{}", "a\xff": ""}), fault.UnsupportedFeature, fault.OriginClient, "The dependency " + source + ` cannot be packed: the file name "a\xff" is not UTF-8`},
 	} {
