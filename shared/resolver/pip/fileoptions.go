@@ -8,6 +8,10 @@ import (
 	"github.com/cachito-serverless/cachito/shared/pyrepr"
 )
 
+// MaxLineOptions bounds the options of one requirement: each of its files has a hash, and the most that are
+// known have some 300.
+const MaxLineOptions = 2000
+
 // optionRule says what an option of a requirements file is.
 type optionRule struct {
 	long string // the name that an alias stands for
@@ -93,7 +97,9 @@ func parseLine(line string) (requirement string, options []fileOption, err error
 				o.value += " " + words[i]
 			}
 		}
-		options = append(options, o)
+		if options = append(options, o); len(options) > MaxLineOptions {
+			return "", nil, fault.Client(fault.UnsupportedFeature, "There are more than %d options on one line of a requirements file", MaxLineOptions)
+		}
 	}
 	requirement = strings.Join(rest, " ")
 	if requirement == "" {

@@ -26,6 +26,8 @@ const (
 	MaxPageBytes = 48 << 20
 	// maxPages are read at a time: each is in memory.
 	maxPages = 8
+	// maxTagBytes bounds one tag of an HTML page.
+	maxTagBytes = 1 << 20
 	// acceptPages prefers JSON (PEP 691), then HTML of the same version, then any HTML (PEP 503).
 	acceptPages = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
@@ -200,6 +202,7 @@ func (d *distribution) addDigest(algorithm, digits string) {
 //	<a href="../../packages/six-1.0.tar.gz#sha256=.." data-yanked="" data-requires-python="&gt;=3">six-1.0.tar.gz</a>
 func parseHTMLPage(r io.Reader, base *url.URL, keep func(string) bool) ([]distribution, error) {
 	z := html.NewTokenizer(r)
+	z.SetMaxBuf(maxTagBytes)
 	var list []distribution
 	var link map[string]string // of the <a> that is open
 	var text strings.Builder

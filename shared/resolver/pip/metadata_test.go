@@ -49,6 +49,15 @@ func wantFault(t testing.TB, err error, origin fault.Origin, kind fault.Type, te
 	}
 }
 
+// growing are options each of which is a thousand times the next.
+var growing = func() string {
+	var b strings.Builder
+	for c := 'a'; c < 'i'; c++ {
+		b.WriteString(string(c) + " = " + strings.Repeat("%("+string(c+1)+")s", 1000) + "\n")
+	}
+	return b.String() + "i = x\n"
+}()
+
 func TestMetadata(t *testing.T) {
 	const setupCfg = "setup.cfg"
 	attr := func(value, more string) string { return "[metadata]\nname = n\nversion = " + value + "\n" + more }
@@ -95,6 +104,8 @@ func TestMetadata(t *testing.T) {
 		{name: "interpolation", files: map[string]string{setupCfg: "[DEFAULT]\nx = 4\n[metadata]\nname = a%%b\nversion = 1.%(x)s\n"}, wantN: "a%b", wantV: "1.4"},
 		{name: "interpolation of nothing", files: map[string]string{setupCfg: attr("%(x)s", "")}, wantN: "my-repo"},
 		{name: "interpolation for ever", files: map[string]string{setupCfg: attr("%(version)s", "")}, wantN: "my-repo"},
+		{name: "interpolation that grows", files: map[string]string{setupCfg: "[metadata]\nname = %(a)s\n" + growing}, wantN: "my-repo"},
+		{name: "interpolation that takes for ever", files: map[string]string{setupCfg: "[metadata]\nname = %(a)s\n" + strings.ReplaceAll(growing, "i = x", "i =")}, wantN: "my-repo"},
 		{name: "section twice", files: map[string]string{setupCfg: "[metadata]\nname = a\n[metadata]\nname = b\n"}, wantN: "my-repo"},
 		{name: "option twice", files: map[string]string{setupCfg: "[metadata]\nname = a\nName = b\n"}, wantN: "my-repo"},
 		{name: "option without section", files: map[string]string{setupCfg: "name = a\n"}, wantN: "my-repo"},
@@ -157,7 +168,7 @@ func FuzzParseIni(f *testing.F) {
 				t.Errorf("section %q of %q", section, text)
 			}
 			for option := range options {
-				if value, err := ini.get(section, option); err == nil && len(value) > MaxMetadataBytes {
+				if value, err := ini.get(section, option); err == nil && len(value) > maxValueBytes+len(text) {
 					t.Errorf("%s has %d bytes", option, len(value))
 				}
 			}

@@ -27,7 +27,7 @@ const (
 	MaxRequirementsBytes = 8 << 20
 	// MaxRequirementsFiles bounds the files of a request, those that others include among them.
 	MaxRequirementsFiles = 1000
-	// MaxRequirements bounds the requirements of a request.
+	// MaxRequirements bounds the requirements of a request, and the options of a file.
 	MaxRequirements = 50_000
 )
 
@@ -50,7 +50,7 @@ type requirementsFile struct {
 // parseRequirements reads the text of a requirements file. Files that it names are not read.
 func parseRequirements(name, text string) (*requirementsFile, error) {
 	f := &requirementsFile{path: name}
-	for _, line := range logicalLines(text) {
+	for line := range logicalLines(text) {
 		specifier, options, err := parseLine(line)
 		if err != nil {
 			return nil, err
@@ -59,6 +59,9 @@ func parseRequirements(name, text string) (*requirementsFile, error) {
 			if !o.ofRequirement {
 				f.options = append(f.options, o)
 			}
+		}
+		if len(f.options) > MaxRequirements || len(f.requirements) >= MaxRequirements && specifier != "" {
+			return nil, tooMany()
 		}
 		if specifier == "" {
 			continue
@@ -84,6 +87,10 @@ func parseRequirements(name, text string) (*requirementsFile, error) {
 		}
 	}
 	return f, nil
+}
+
+func tooMany() error {
+	return fault.Client(fault.UnsupportedFeature, "There are more than %d requirements or options in the requirements files", MaxRequirements)
 }
 
 // all is the file with those it includes, each once, in order.
@@ -136,7 +143,7 @@ func (rr *requirementsReader) read(ctx context.Context, name string) (*requireme
 		return nil, err
 	}
 	if rr.count += len(f.requirements); rr.count > MaxRequirements {
-		return nil, fault.Client(fault.UnsupportedFeature, "There are more than %d requirements", MaxRequirements)
+		return nil, tooMany()
 	}
 	rr.files[name] = f
 	if len(f.trustedHosts) > 0 && rr.refuseTrustedHost {

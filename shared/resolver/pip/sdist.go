@@ -28,8 +28,9 @@ const (
 	maxCoreMetadataBytes = 256 << 10
 	// maxZipDirectoryBytes bounds the list of a zip's files, which is held in memory.
 	maxZipDirectoryBytes = 32 << 20
-	// maxXZDictionaryBytes bounds the memory of an .xz file's decompressor.
-	maxXZDictionaryBytes = 64 << 20
+	// maxXZBytes bounds what is unpacked of an .xz file: the decompressor holds as much as the file asks
+	// for, up to all that was unpacked.
+	maxXZBytes = 48 << 20
 )
 
 const pkgInfo = "PKG-INFO"
@@ -118,11 +119,11 @@ var errEnough = errors.New("found")
 // tarMetadata walks a tar, plain or compressed, up to its metadata.
 func tarMetadata(ctx context.Context, r io.Reader) (coreMetadata, error) {
 	var m coreMetadata
-	plain, err := decompressed(bufio.NewReaderSize(r, 64<<10))
+	plain, limit, err := decompressed(bufio.NewReaderSize(r, 64<<10))
 	if err != nil {
 		return m, err
 	}
-	err = archive.Walk(ctx, plain, archive.Limits{MaxBytes: maxUnpackedBytes}, func(e archive.Entry, content io.Reader) error {
+	err = archive.Walk(ctx, plain, archive.Limits{MaxBytes: limit}, func(e archive.Entry, content io.Reader) error {
 		if e.Mode != archive.File && e.Mode != archive.Executable || !isPkgInfo(e.Name) {
 			return nil
 		}
@@ -141,16 +142,17 @@ func tarMetadata(ctx context.Context, r io.Reader) (coreMetadata, error) {
 	return m, err
 }
 
-// decompressed takes bzip2 and xz off; archive.Walk does so with gzip.
-func decompressed(r *bufio.Reader) (io.Reader, error) {
+// decompressed takes bzip2 and xz off; archive.Walk does so with gzip. limit is how much may come out.
+func decompressed(r *bufio.Reader) (plain io.Reader, limit int64, err error) {
 	magic, _ := r.Peek(6) // a short file is no archive, which Walk says
 	switch {
 	case bytes.HasPrefix(magic, []byte("BZh")):
-		return bzip2.NewReader(r), nil
+		return bzip2.NewReader(r), maxUnpackedBytes, nil
 	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
-		return xz.ReaderConfig{DictCap: maxXZDictionaryBytes}.NewReader(r)
+		plain, err = xz.NewReader(r)
+		return plain, maxXZBytes, err
 	}
-	return r, nil
+	return r, maxUnpackedBytes, nil
 }
 
 // read takes the names from the headers of a metadata file.

@@ -2,20 +2,22 @@ package pip
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 )
 
 // errIni: a file that Python's configparser refuses.
 var errIni = errors.New("not a valid ini file")
 
-// maxInterpolation bounds %(a)s in values of others.
-const maxInterpolation = 10
+const (
+	// maxInterpolation bounds %(a)s in values of others.
+	maxInterpolation = 10
+	// maxValueBytes bounds a value with its interpolations, maxLookups their number.
+	maxValueBytes = 64 << 10
+	maxLookups    = 10_000
+)
 
 // iniFile is a file as Python's configparser reads it: sections of options, whose names are lower case.
 type iniFile map[string]map[string]string
-
-var interpolationPattern = regexp.MustCompile(`%(?:%|\(([^)]+)\)s)?`)
 
 // parseIni reads an ini file. Values go on in lines that are indented more than their name; comments have
 // lines of their own. A section or option that comes twice is an error, as is a line that is neither.
@@ -76,7 +78,11 @@ func (ini iniFile) get(section, option string) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	return ini.interpolate(section, value, 0)
+	w := &interpolation{ini: ini, section: section}
+	if err := w.write(value, 0); err != nil {
+		return "", err
+	}
+	return w.text.String(), nil
 }
 
 func (ini iniFile) raw(section, option string) (string, bool) {
@@ -87,30 +93,43 @@ func (ini iniFile) raw(section, option string) (string, bool) {
 	return value, ok && ini[section] != nil
 }
 
-// interpolate replaces %(option)s by that option's value, and %% by %.
-func (ini iniFile) interpolate(section, value string, depth int) (string, error) {
-	if depth > maxInterpolation || len(value) > MaxMetadataBytes {
-		return "", errIni
+// interpolation writes one value of a section.
+type interpolation struct {
+	ini     iniFile
+	section string
+	text    strings.Builder
+	lookups int
+}
+
+// write replaces %(option)s by that option's value, and %% by %. It ends as soon as more is written, or
+// looked up, than a sensible value takes.
+func (w *interpolation) write(value string, depth int) error {
+	if w.lookups++; depth > maxInterpolation || w.lookups > maxLookups {
+		return errIni
 	}
-	var failed error
-	out := interpolationPattern.ReplaceAllStringFunc(value, func(m string) string {
-		if m == "%%" {
-			return "%"
+	for {
+		plain, rest, found := strings.Cut(value, "%")
+		w.text.WriteString(plain)
+		switch {
+		case w.text.Len() > maxValueBytes:
+			return errIni
+		case !found:
+			return nil
+		case strings.HasPrefix(rest, "%"):
+			w.text.WriteByte('%')
+			value = rest[1:]
+			continue
+		case !strings.HasPrefix(rest, "("):
+			return errIni
 		}
-		name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(m, "%("), ")s"))
-		inner, ok := ini.raw(section, name)
-		if m == "%" || !ok {
-			failed = errIni
-			return ""
+		name, after, closed := strings.Cut(rest[1:], ")s")
+		inner, known := w.ini.raw(w.section, strings.ToLower(name))
+		if !closed || !known {
+			return errIni
 		}
-		inner, err := ini.interpolate(section, inner, depth+1)
-		if err != nil || len(inner) > MaxMetadataBytes {
-			failed = errIni
+		if err := w.write(inner, depth+1); err != nil {
+			return err
 		}
-		return inner
-	})
-	if failed != nil || len(out) > MaxMetadataBytes {
-		return "", errIni
+		value = after
 	}
-	return out, nil
 }

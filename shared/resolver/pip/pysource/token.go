@@ -14,7 +14,7 @@ import (
 
 const (
 	// MaxBytes bounds a Python file; larger ones hold data, not a project's name.
-	MaxBytes = 4 << 20
+	MaxBytes = 1 << 20
 	// maxNesting bounds brackets and blocks in each other, as Python does.
 	maxNesting = 100
 )
