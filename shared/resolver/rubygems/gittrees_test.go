@@ -101,7 +101,7 @@ func TestGitLimits(t *testing.T) {
 		if err := p.add(make([]resolver.Entry, 2)); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.add(make([]resolver.Entry, 2)); !fault.IsClient(err) || err.Error() != "The GIT dependencies of Gemfile.lock have more than 60000 files" {
+		if err := p.add(make([]resolver.Entry, 2)); !fault.IsClient(err) || err.Error() != "The GIT dependencies of Gemfile.lock have more than 50000 files" {
 			t.Errorf("got %v", err)
 		}
 	})
