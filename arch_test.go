@@ -48,6 +48,10 @@ var rules = []struct {
 	{"shared/fetch", nil, "the network side knows neither storage nor package managers"},
 	{"shared/gitrepo", []string{"shared/fetch", "shared/archive", "shared/resolver"}, "beside the port's types for tags and submodules, git knows neither storage nor package managers"},
 	{"shared/archive", nil, "archives know neither storage nor package managers"},
+	{"shared/awsclient", nil, "how calls travel to AWS knows nothing of what they say"},
+	{"shared/store/dynamodb", []string{"shared/store", "shared/awsclient"}, "an adapter knows its port only"},
+	{"shared/queue/sqs", []string{"shared/queue", "shared/awsclient"}, "an adapter knows its port only"},
+	{"shared/blob/s3", []string{"shared/blob", "shared/awsclient"}, "an adapter knows its port only"},
 	{"shared/store", []string{"shared/store"}, "an adapter knows its port only"},
 	{"shared/queue", []string{"shared/queue"}, "an adapter knows its port only"},
 	{"shared/blob", []string{"shared/blob"}, "an adapter knows its port only"},
@@ -76,8 +80,8 @@ var external = []struct {
 	module  string
 	folders []string
 }{
-	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamo", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
-	{"github.com/aws/smithy-go", []string{"shared/store/dynamo", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
+	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
+	{"github.com/aws/smithy-go", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "functions", "cmd"}},
 	{"github.com/aws/aws-lambda-go", []string{"functions", "shared/logging", "shared/gateway"}},
 	{"github.com/awslabs/aws-lambda-go-api-proxy", []string{"functions"}},
 	{"modernc.org/sqlite", []string{"shared/store/sqlite", "shared/queue/sqlite", "shared/sqlitedb"}},
@@ -217,6 +221,10 @@ func TestAllowedKnowsRightFromWrong(t *testing.T) {
 		{"shared/resolver/all", "shared/resolver/gomod", true},
 		{"shared/store/sqlite", "shared/store", true},
 		{"shared/store/sqlite", "shared/queue", false},
+		{"shared/store/dynamodb", "shared/awsclient", true},
+		{"shared/store/dynamodb", "shared/store/sqlite", false},
+		{"shared/api", "shared/store/dynamodb", false},
+		{"shared/pipeline", "shared/awsclient", false},
 		{"shared/store/storetest", "shared/store", true},
 		{"shared/fault", "shared/store", false},
 		{"shared/request", "shared/fault", true},
