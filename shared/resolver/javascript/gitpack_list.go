@@ -129,7 +129,7 @@ func (w *packWalk) packageAt(dir string, m packManifest, isRoot bool) error {
 		return nil
 	}
 	w.packed[dir] = true
-	level := &packLevel{walk: w, dir: dir, base: path.Base(dir), hasWorkspaces: m.hasWorkspaces}
+	level := &packLevel{walk: w, dir: dir, hasWorkspaces: m.hasWorkspaces}
 	var strict []string
 	if isRoot {
 		level.addDefaults()

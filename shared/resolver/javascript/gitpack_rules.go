@@ -3,6 +3,7 @@ package javascript
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -14,8 +15,10 @@ type packLevel struct {
 	walk   *packWalk
 	parent *packLevel
 	dir    string // relative to the tree's root
-	base   string // the folder's own name
-	rules  []*glob
+	depth  int    // how many folders below the package's
+	// elements of the path from the package on, in lower case.
+	elements []string
+	rules    []*glob
 	// exact: the folder itself is taken in, so rules inside may take in what outer ones leave out.
 	exact bool
 	// required are files right below the folder that the package names one by one.
@@ -139,18 +142,15 @@ func (l *packLevel) list() error {
 		if strings.Contains(name, "*") {
 			continue // npm leaves it out: Windows cannot have it
 		}
-		asFile := l.includes(name, false, "")
-		asFolder := l.includes(name, true, "")
 		full := path.Join(l.dir, name)
+		elements := append(slices.Clip(l.elements), strings.ToLower(name), "")
 		switch {
-		case e.IsDir() && (asFile || asFolder):
-			if !asFolder {
-				continue
-			}
-			if err := l.child(name, asFile || l.includes(name+"/", false, "")).list(); err != nil {
+		case e.IsDir() && l.includes(elements, asFolder, false):
+			whole := l.includes(elements, asFile, false) || l.includes(elements, asWhole, false)
+			if err := l.child(name, whole).list(); err != nil {
 				return err
 			}
-		case e.Type().IsRegular() && asFile:
+		case e.Type().IsRegular() && l.includes(elements, asFile, false):
 			info, err := e.Info()
 			if err != nil {
 				return fmt.Errorf("looking at %s: %w", full, err)
@@ -168,7 +168,10 @@ func (l *packLevel) list() error {
 }
 
 func (l *packLevel) child(name string, exact bool) *packLevel {
-	c := &packLevel{walk: l.walk, parent: l, dir: path.Join(l.dir, name), base: name, exact: exact, hasWorkspaces: l.hasWorkspaces}
+	c := &packLevel{
+		walk: l.walk, parent: l, dir: path.Join(l.dir, name), depth: l.depth + 1, exact: exact, hasWorkspaces: l.hasWorkspaces,
+		elements: append(slices.Clip(l.elements), strings.ToLower(name)),
+	}
 	for _, file := range l.required {
 		if folder, below, ok := strings.Cut(path.Clean(file), "/"); ok && folder == name && !strings.Contains(below, "/") {
 			c.required = append(c.required, below)
@@ -186,16 +189,23 @@ func (l *packLevel) child(name string, exact bool) *packLevel {
 	return c
 }
 
-// includes reports whether an entry is taken in: a path relative to the folder. With partial it is looked at as
-// a folder that may hold something. base is the entry's own name when it lies in a subfolder.
-func (l *packLevel) includes(entry string, partial bool, base string) bool {
+// look is how an entry is looked at, before it is known what it is.
+type look int
+
+const (
+	asFile look = iota
+	// asFolder: something below it may be taken in.
+	asFolder
+	// asWhole: the folder itself is taken in.
+	asWhole
+)
+
+// includes reports whether an entry is taken in. elements are those of its path from the package on, in lower
+// case, with an empty one at the end. inside: the entry lies in a subfolder of this one.
+func (l *packLevel) includes(elements []string, as look, inside bool) bool {
 	included := true
 	if l.parent != nil {
-		own := base
-		if own == "" {
-			own = entry
-		}
-		included = l.parent.includes(l.base+"/"+entry, partial, own)
+		included = l.parent.includes(elements, as, true)
 		if !included && !l.exact {
 			return false
 		}
@@ -205,36 +215,46 @@ func (l *packLevel) includes(entry string, partial bool, base string) bool {
 		l.fail(&packLimitError{"its rules on what belongs to the package are too many for its files"})
 		return false
 	}
-	forms, baseForms := newEntryForms(entry), newEntryForms(base)
 	for _, rule := range l.rules {
-		if rule.negate != included && rule.applies(forms, baseForms, base != "", partial) {
+		if rule.negate != included && rule.applies(elements[l.depth:], as, inside) {
 			included = rule.negate
 		}
 	}
 	return included
 }
 
-// entryForms are the ways in which a path is compared: with and without a slash at either end.
-type entryForms struct {
-	rooted, plain, rootedDir, plainDir []string
-}
-
-func newEntryForms(entry string) entryForms {
-	elements := append(append([]string{""}, splitSlashes(strings.ToLower(entry))...), "")
-	n := len(elements)
-	return entryForms{elements[:n-1], elements[1 : n-1], elements, elements[1:]}
-}
-
-func (g *glob) applies(forms, baseForms entryForms, hasBase, partial bool) bool {
-	if g.matchElements(forms.rooted, false, true) || g.matchElements(forms.plain, false, true) {
+// applies reports whether a rule concerns an entry, whose elements are those below the rule's folder, with an
+// empty one at the end. ignore-walk compares each entry with and without a slash at its beginning; that is
+// to say that one at the beginning of the rule makes no difference.
+func (g *glob) applies(elements []string, as look, inside bool) bool {
+	n := len(elements) - 1
+	if as == asWhole {
+		return g.matchRule(elements, false)
+	}
+	if g.matchRule(elements[:n], false) {
 		return true
 	}
-	if !partial {
+	if as == asFile {
 		return false
 	}
-	folder := func(f entryForms) bool {
-		return g.matchElements(f.rootedDir, false, true) || g.matchElements(f.plainDir, false, true) ||
-			g.negate && (g.matchElements(f.rooted, true, true) || g.matchElements(f.plain, true, true))
+	folder := func(elements []string) bool {
+		return g.matchRule(elements, false) || g.negate && g.matchRule(elements[:len(elements)-1], true)
 	}
-	return folder(forms) || hasBase && g.relative() && folder(baseForms)
+	return folder(elements) || inside && g.relative() && folder(elements[n-1:])
+}
+
+// matchRule is match for a path that is split, in lower case, without a slash at its beginning.
+func (g *glob) matchRule(elements []string, partial bool) bool {
+	for _, pattern := range g.alternatives {
+		path := elements
+		if len(pattern) == 1 {
+			path = lastElement(elements)
+		} else if !pattern[0].magic && pattern[0].literal == "" {
+			pattern = pattern[1:]
+		}
+		if matchSegments(pattern, path, partial) {
+			return true
+		}
+	}
+	return false
 }

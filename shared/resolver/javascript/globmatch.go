@@ -5,33 +5,11 @@ import (
 	"strings"
 )
 
-// match reports whether the pattern, its "!" left aside, matches a path. A pattern without a slash matches the
-// last element of any path. A slash at the path's end stands for a folder. With partial, it is enough that
-// the path may be the beginning of one that matches.
-func (g *glob) match(name string, partial bool) bool {
-	if g.ignoreCase {
-		name = strings.ToLower(name)
-	}
-	elements := splitSlashes(name)
-	return g.matchElements(elements, partial, true)
-}
-
-// matchPath is match for a whole path: a pattern without a slash matches paths of one element only.
+// matchPath reports whether the pattern, its "!" left aside, matches a path, given as its elements. An empty
+// element at the path's end stands for a slash there. With partial, it is enough that the path may be the
+// beginning of one that matches.
 func (g *glob) matchPath(elements []string, partial bool) bool {
-	return g.matchElements(elements, partial, false)
-}
-
-func (g *glob) matchElements(elements []string, partial, byBase bool) bool {
-	for _, pattern := range g.alternatives {
-		path := elements
-		if byBase && len(pattern) == 1 {
-			path = lastElement(elements)
-		}
-		if matchSegments(pattern, path, partial) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.alternatives, func(pattern []globSegment) bool { return matchSegments(pattern, elements, partial) })
 }
 
 // relative reports whether the pattern names no folder but its own, so that it may match a last element.
@@ -55,11 +33,49 @@ func lastElement(elements []string) []string {
 	return elements[:1]
 }
 
-// matchSegments follows all places of the path where the pattern may have come to, side by side.
+// matchSegments matches a path with a pattern without braces.
 func matchSegments(pattern []globSegment, path []string, partial bool) bool {
-	if !hasGlobstar(pattern) {
+	switch stars := countGlobstars(pattern); {
+	case stars == 0:
 		return matchPlain(pattern, path, partial)
+	case stars <= 2: // as good as all patterns
+		return matchFew(pattern, path, partial)
 	}
+	return matchMany(pattern, path, partial)
+}
+
+// matchFew tries all ways to divide the path among the "**"; they must be few.
+func matchFew(pattern []globSegment, path []string, partial bool) bool {
+	for i, segment := range pattern {
+		switch {
+		case i == len(path):
+			return partial || segment.globstar && i < len(pattern)-1 && matchFew(pattern[i+1:], nil, false)
+		case segment.globstar:
+			rest := path[i:]
+			if i == len(pattern)-1 {
+				return !slices.ContainsFunc(rest, isDots)
+			}
+			for {
+				if matchFew(pattern[i+1:], rest, partial) {
+					return true
+				}
+				if len(rest) == 0 || isDots(rest[0]) {
+					return false
+				}
+				rest = rest[1:]
+			}
+		case !segment.match(path[i]):
+			return false
+		}
+	}
+	n := len(pattern)
+	return len(path) == n || len(path) == n+1 && path[n] == ""
+}
+
+func isDots(element string) bool { return element == "." || element == ".." }
+
+// matchMany follows all places of the path where the pattern may have come to, side by side.
+func matchMany(pattern []globSegment, path []string, partial bool) bool {
 	at := make([]bool, len(path)+1)
 	at[0] = true
 	for i, segment := range pattern {
@@ -79,7 +95,7 @@ func matchSegments(pattern []globSegment, path []string, partial bool) bool {
 				if i < len(pattern)-1 {
 					next[to], some = true, true
 				}
-				for to < len(path) && path[to] != "." && path[to] != ".." {
+				for to < len(path) && !isDots(path[to]) {
 					to++
 					next[to], some = true, true
 				}
@@ -96,9 +112,17 @@ func matchSegments(pattern []globSegment, path []string, partial bool) bool {
 	return at[n] || n > 0 && at[n-1] && path[n-1] == ""
 }
 
-func hasGlobstar(pattern []globSegment) bool {
-	return slices.ContainsFunc(pattern, func(s globSegment) bool { return s.globstar })
+func countGlobstars(pattern []globSegment) int {
+	n := 0
+	for _, s := range pattern {
+		if s.globstar {
+			n++
+		}
+	}
+	return n
 }
+
+func hasGlobstar(pattern []globSegment) bool { return countGlobstars(pattern) > 0 }
 
 // matchPlain is matchSegments without "**": one element for each segment.
 func matchPlain(pattern []globSegment, path []string, partial bool) bool {
@@ -124,6 +148,9 @@ func (s globSegment) match(element string) bool {
 	}
 	if s.simple {
 		return len(element) >= len(s.literal)+len(s.suffix) && strings.HasPrefix(element, s.literal) && strings.HasSuffix(element, s.suffix)
+	}
+	if first := s.nodes[0]; first.kind == 'c' && !strings.HasPrefix(element, string(first.char)) {
+		return false
 	}
 	text := []rune(element)
 	from := make([]bool, len(text)+1)
