@@ -105,7 +105,7 @@ func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]re
 	}
 	checkout, err := r.in.Git.CheckOut(ctx, tree.url, tree.commit, root, options...)
 	if err != nil {
-		return nil, err
+		return nil, tree.named(err)
 	}
 	if len(checkout.Removed) > 0 {
 		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", checkout.Removed)
@@ -119,6 +119,17 @@ func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]re
 		return nil, err
 	}
 	return r.addGitFolder(ctx, tree, entries, blobs)
+}
+
+// named says which repository a fault is about: the faults of a checkout are made for the request's own.
+func (t gitTree) named(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	named := *f
+	named.Message = fmt.Sprintf("%s (the GIT dependency %s at %s)", f.Message, t.shown, t.commit)
+	return named.Because(err)
 }
 
 // listTree lists files, links and empty folders of a tree, sorted by path. Files have no content yet.
