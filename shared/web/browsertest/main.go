@@ -29,8 +29,6 @@ type world struct {
 	Git     string `json:"git"`     // URL of a repository without dependencies
 	Ref     string `json:"ref"`     // its commit
 	IDs     ids    `json:"ids"`
-	// Total is how many requests there are.
-	Total int `json:"total"`
 }
 
 // ids are the requests that tests look at.
@@ -40,7 +38,6 @@ type ids struct {
 	Hostile  int64 `json:"hostile"`
 	Failed   int64 `json:"failed"`
 	Stale    int64 `json:"stale"`
-	Running  int64 `json:"running"`
 }
 
 func main() {
@@ -61,7 +58,7 @@ func serve(ctx context.Context, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	w := world{}
-	if w.IDs, w.Total, err = s.fill(ctx); err != nil {
+	if w.IDs, err = s.fill(ctx); err != nil {
 		return err
 	}
 

@@ -161,12 +161,11 @@ for (const scheme of ["light", "dark"]) {
     test.use({ colorScheme: scheme });
 
     test("there is nothing wrong for a screen reader, and nothing jumps while it loads", async ({ page, world }) => {
-      for (const id of [world.ids.complete, world.ids.failed, world.ids.running, world.ids.stale]) {
-        for (const tab of tabs) {
-          await page.goto(`/requests/${id}${tab}`);
-          expect(await accessibility(page), `${id}${tab}`).toEqual([]);
-          expect(await shifts(page), `${id}${tab}`).toBeLessThan(0.001);
-        }
+      const { complete, running, failed, stale } = world.ids;
+      for (const path of [...tabs.map((tab) => complete + tab), ...tabs.map((tab) => running + tab), failed, stale]) {
+        await page.goto(`/requests/${path}`);
+        expect(await accessibility(page), `${path}`).toEqual([]);
+        expect(await shifts(page), `${path}`).toBeLessThan(0.001);
       }
       const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number));
       expect(Math.max(...ground) < 64).toBe(scheme === "dark");

@@ -68,6 +68,7 @@ export const test = base.extend({
       }
       return text;
     };
+    world.ids.running = Number(await command("/run"));
     await use({ ...world, url: service.url, command });
     await end(service.child);
     await end(child);
