@@ -1,7 +1,6 @@
 package yarn
 
 import (
-	"fmt"
 	"net/url"
 	"path"
 	"regexp"
@@ -89,9 +88,8 @@ func publicURL(source string) string {
 	return source
 }
 
-// mirror is the folder, by name of file. Two files may want one name: Yarn has no way to tell them apart
-// (https://github.com/yarnpkg/yarn/issues/1911), so all but the first get another name, and another URL in
-// yarn.lock that leads to it.
+// mirror is the folder, by name of file. Two files may want one name: Yarn has no way to tell them apart, so
+// all but the first get another name, and another URL in yarn.lock that leads to it.
 type mirror map[string]mirrorFile
 
 // add gives a dependency its place in the mirror.
@@ -114,7 +112,7 @@ func (m mirror) add(d *dependency) error {
 			return nil
 		}
 		if try > 0 {
-			return fmt.Errorf("the name %s in Yarn's mirror is taken for %s as well", name, d.name)
+			return fault.Client(fault.UnsupportedFeature, "The file name %s in Yarn's offline mirror is wanted for another file than that of %s", name, d.name)
 		}
 		source = withFile(source, d.mirror.content[:16]+"-"+strings.ReplaceAll(strings.TrimPrefix(d.name, "@"), "/", "-")+".tgz")
 	}
@@ -131,14 +129,14 @@ func withFile(source, file string) string {
 	return strings.TrimRight(source[:at], "/") + "/" + file + source[at:]
 }
 
-// entries of the mirror below deps/: links into the folders by package name, relative ones, so that the
-// bundle may lie anywhere.
+// entry of a dependency in the mirror: a link into the folder by the package's name, a relative one, so that
+// the bundle may lie anywhere. Not ok: the file is there already.
 func (m mirror) entry(d *dependency) (e resolver.Entry, ok bool) {
 	e.Path = mirrorDir + "/" + d.mirror.name
 	switch {
 	case d.mirror.own != nil:
 		e.File = d.mirror.own
-	case e.Path == d.place: // the package "mirror" is there already
+	case e.Path == d.place: // of the package "mirror"
 		return e, false
 	default:
 		e.Link = "../" + strings.TrimPrefix(d.place, Name+"/")
