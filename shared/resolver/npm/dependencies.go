@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -22,6 +23,9 @@ type dependency struct {
 }
 
 const none = -1
+
+// maxSameName bounds the files of one name among which an override's is looked for.
+const maxSameName = 100
 
 // wanted is a file that is to be in the bundle. Several dependencies never share one, several entries do.
 type wanted struct {
@@ -46,8 +50,11 @@ type plan struct {
 	files []wanted
 	// rewrites has what becomes of each entry of the lockfile.
 	rewrites []rewrite
-	// installed has the files that are not the registry's, by the names they are installed under.
+	// installed has the files that are not the registry's, by the names they are installed under: the first
+	// maxSameName of each.
 	installed map[string][]int
+	// sources has the tarballs by their URL without a fragment, the first of each.
+	sources map[string]int
 	// folders of the repository that are packages, relative to the lockfile's.
 	folders []string
 }
@@ -90,7 +97,7 @@ type depKey struct {
 // are the client's.
 func makePlan(lock lockfile, file string, registry javascript.Registry, local func(name, source string) error) (plan, error) {
 	p := &planner{registry: registry, file: file, local: local, byFile: map[fileKey]int{}, byDep: map[depKey]int{}}
-	p.installed = map[string][]int{}
+	p.installed, p.sources = map[string][]int{}, map[string]int{}
 	p.rewrites = make([]rewrite, len(lock.entries))
 	for i, e := range lock.entries {
 		p.rewrites[i] = rewrite{none, e.form()}
@@ -103,9 +110,11 @@ func makePlan(lock lockfile, file string, registry javascript.Registry, local fu
 			return plan{}, err
 		}
 		p.rewrites[i].file = at
-		if at != none && p.files[at].kind != javascript.FromRegistry {
-			name := e.installedName()
-			p.installed[name] = append(p.installed[name], at)
+		if at == none || p.files[at].kind == javascript.FromRegistry {
+			continue
+		}
+		if list := p.installed[e.installedName()]; len(list) < maxSameName && !slices.Contains(list, at) {
+			p.installed[e.installedName()] = append(list, at)
 		}
 	}
 	if lock.format == "2" {
@@ -249,8 +258,19 @@ func (p *planner) want(e entry, kind javascript.Kind, name, source string) (int,
 		return none, javascript.MissingIntegrity(name, source)
 	}
 	p.files = append(p.files, w)
-	p.byFile[key] = len(p.files) - 1
-	return len(p.files) - 1, nil
+	at := len(p.files) - 1
+	p.byFile[key] = at
+	if url := withoutFragment(source); url != "" && kind != javascript.FromGit {
+		if _, ok := p.sources[url]; !ok {
+			p.sources[url] = at
+		}
+	}
+	return at, nil
+}
+
+func withoutFragment(source string) string {
+	source, _, _ = strings.Cut(source, "#")
+	return source
 }
 
 func keyOf(e entry, kind javascript.Kind, name, source string) fileKey {
@@ -281,10 +301,8 @@ func (p *planner) known(e entry) int {
 		return at
 	}
 	// A registry's URL as the version: the other half has the plain version beside the URL.
-	for at, w := range p.files {
-		if source != "" && w.kind == kind && w.name == name && w.source == source {
-			return at
-		}
+	if at, ok := p.sources[withoutFragment(source)]; ok && p.files[at].name == name && p.files[at].source == source {
+		return at
 	}
 	return none
 }

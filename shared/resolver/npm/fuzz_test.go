@@ -152,7 +152,7 @@ func FuzzPackageJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		p := &project{plan: plan{installed: map[string][]int{}}, realDir: "."}
+		p := &project{plan: plan{installed: map[string][]int{}, sources: map[string]int{"https://h/a.tgz": 0}}, realDir: "."}
 		p.files = []wanted{{kind: javascript.FromURL, name: "a", source: "https://h/a.tgz", path: "npm/a.tgz"}}
 		p.installed["a"] = []int{0}
 		o := p.overrides(content)

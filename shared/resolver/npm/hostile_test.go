@@ -186,7 +186,9 @@ func TestHostileLockfiles(t *testing.T) {
 			refused(fault.ValidationError, "The lock file package-lock.json has an unexpected format (an entry with more than 16 KiB of text)")},
 		{"many entries", lock(many) + refused(fault.UnsupportedFeature, "The lock file package-lock.json has too many entries: the limit for a request is 60000")},
 		{"many workspaces", lock(`{"lockfileVersion":3,"packages":{"":{"workspaces":[`+strings.Repeat(`"a",`, MaxEntries)+`"b"]}}}`) +
-			refused(fault.ValidationError, "The lock file package-lock.json has an unexpected format (too many workspaces)")},
+			refused(fault.UnsupportedFeature, "The lock file package-lock.json has too many entries: the limit for a request is 60000")},
+		{"more workspaces than is sensible", lock(`{"lockfileVersion":3,"packages":{"":{"workspaces":[`+strings.Repeat(`"a",`, 1000)+`"b"]}}}`) +
+			refused(fault.UnsupportedFeature, "The lock file package-lock.json has 1001 workspaces, the limit is 1000")},
 		{"a control character in a URL", v1(`"x":{"version":"1.0.0","resolved":"R/x/-/x\u0007.tgz"}`) +
 			refused(fault.InvalidFileFormat, `The lock file package-lock.json has a control character in the entry "x"`)},
 		{"a path out of the registry", v1(`"x":{"version":"1.0.0","resolved":"R/x/-/../../../admin/x.tgz"}`) +

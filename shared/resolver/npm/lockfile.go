@@ -85,6 +85,10 @@ func (lr *lockReader) odd(what string) error {
 
 func (lr *lockReader) missing(key string) error { return lr.odd("missing key: '" + key + "'") }
 
+func (lr *lockReader) tooMany() error {
+	return fault.Client(fault.UnsupportedFeature, "The lock file %s has too many entries: the limit for a request is %d", lr.file, MaxEntries)
+}
+
 func (lr *lockReader) member(key string) error {
 	var err error
 	switch key {
@@ -131,7 +135,7 @@ func (lr *lockReader) dependencies() error {
 // entry reads one entry; those nested in it come after it in the list.
 func (lr *lockReader) entry(key string, legacy bool) error {
 	if *lr.left--; *lr.left < 0 {
-		return fault.Client(fault.UnsupportedFeature, "The lock file %s has too many entries: the limit for a request is %d", lr.file, MaxEntries)
+		return lr.tooMany()
 	}
 	at := len(lr.lock.entries)
 	lr.lock.entries = append(lr.lock.entries, entry{key: key, legacy: legacy})
@@ -209,7 +213,7 @@ func (lr *lockReader) workspaces() error {
 	return lr.elements(func(t token) error {
 		if t == tokenString {
 			if *lr.left--; *lr.left < 0 {
-				return lr.odd("too many workspaces")
+				return lr.tooMany()
 			}
 			lr.lock.workspaces = append(lr.lock.workspaces, lr.string())
 		}

@@ -93,7 +93,7 @@ func (n *npm) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, 
 	var projects []*project
 	var found []packages.Package
 	for _, dir := range paths {
-		p, err := r.open(dir)
+		p, err := r.open(ctx, dir)
 		if err != nil {
 			return resolver.Output{}, err
 		}

@@ -79,10 +79,8 @@ func (e *editor) overrides(name string, value func(name, spec string) string) er
 // lockfile has none, which means that nothing uses the override.
 func (p *project) override(name, spec string) string {
 	location, fragment, _ := strings.Cut(spec, "#")
-	for i, w := range p.files {
-		if source, _, _ := strings.Cut(w.source, "#"); w.kind != javascript.FromGit && source == location {
-			return p.reference(i)
-		}
+	if i, ok := p.sources[location]; ok {
+		return p.reference(i)
 	}
 	candidates := p.installed[name]
 	repository := repositoryOf(location)

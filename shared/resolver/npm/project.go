@@ -2,6 +2,7 @@ package npm
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type project struct {
 }
 
 // open finds and reads the files of a path, and plans what they lead to. Faults are the client's.
-func (r *run) open(dir string) (*project, error) {
+func (r *run) open(ctx context.Context, dir string) (*project, error) {
 	p := &project{dir: dir}
 	var err error
 	if p.lockPath, err = r.checkFiles(dir); err != nil {
@@ -54,7 +55,13 @@ func (r *run) open(dir string) (*project, error) {
 		}
 	}
 	rule := javascript.FileRule{Workspaces: lock.workspaces, Allowed: r.allowlist[p.pkg.Name]}
+	if len(lock.workspaces) > javascript.MaxWorkspacePatterns {
+		return nil, fault.Client(fault.UnsupportedFeature, "The lock file %s has %d workspaces, the limit is %d", p.lockPath, len(lock.workspaces), javascript.MaxWorkspacePatterns)
+	}
 	p.plan, err = makePlan(lock, p.lockPath, r.registry, func(name, source string) error {
+		if err := ctx.Err(); err != nil { // many odd patterns take their time
+			return err
+		}
 		return rule.Check(r.in.Source, dir, name, source)
 	})
 	return p, err
