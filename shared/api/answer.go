@@ -11,8 +11,8 @@ import (
 // stream answers with the JSON text that write makes. An error is returned as long as nothing was sent;
 // later the connection is cut, so that nobody takes a part for the whole.
 func (c *call) stream(contentType string, status int, write func(w io.Writer) error) error {
-	d := &delivery{c: c, status: status, contentType: contentType}
-	defer d.abandon()
+	d := newDelivery(c, status, contentType)
+	defer d.end()
 	err := write(&ascii{next: d})
 	if err == nil {
 		err = d.close()

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
 )
@@ -33,6 +34,25 @@ const AnswersPrefix = "answers/"
 // errHeadDone ends the making of an answer to HEAD once its headers are sent.
 var errHeadDone = errors.New("HEAD needs no body")
 
+// Answers are many, and what they need to be made is large beside them.
+var (
+	buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	zips    = sync.Pool{New: func() any {
+		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
+		return z
+	}}
+)
+
+// maxBuffer is what is worth keeping of a buffer that grew.
+const maxBuffer = 2 * bufferedAnswer
+
+// newDelivery begins an answer; end it with end.
+func newDelivery(c *call, status int, contentType string) *delivery {
+	held := buffers.Get().(*bytes.Buffer)
+	held.Reset()
+	return &delivery{c: c, status: status, contentType: contentType, held: held}
+}
+
 // delivery is the way of an answer to the client, and the one place that decides about its size (the ladder of
 // api.md 18): as it is while it is small; compressed for a client that accepts it; and where the
 // transport has a limit (Config.MaxAnswerBytes), from there on as a stored object, to which the client is
@@ -42,11 +62,11 @@ type delivery struct {
 	status      int
 	contentType string
 
-	held bytes.Buffer // not sent yet: plain, or compressed once zip is there
-	zip  *gzip.Writer // nil: plain
-	cost int64        // of what was written plain, on the transport
-	out  io.Writer    // where held goes, once it is decided
-	file *stored      // the object, beyond the limit
+	held *bytes.Buffer // not sent yet: plain, or compressed once zip is there
+	zip  *gzip.Writer  // nil: plain
+	cost int64         // of what was written plain, on the transport
+	out  io.Writer     // where held goes, once it is decided
+	file *stored       // the object, beyond the limit
 }
 
 // stored is an answer on its way into the storage.
@@ -132,7 +152,8 @@ func textCost(p []byte) int64 {
 func (d *delivery) compress() error {
 	plain := bytes.Clone(d.held.Bytes())
 	d.held.Reset()
-	d.zip, _ = gzip.NewWriterLevel(&d.held, gzip.BestSpeed) // the level is a valid one
+	d.zip = zips.Get().(*gzip.Writer)
+	d.zip.Reset(d.held)
 	_, err := d.zip.Write(plain)
 	return err
 }
@@ -219,8 +240,14 @@ func (d *delivery) redirect() error {
 	return nil
 }
 
-// abandon gives back what was stored of an answer that came to nothing. After redirect it does nothing.
-func (d *delivery) abandon() {
+// end gives back what the answer used, and what was stored of one that came to nothing.
+func (d *delivery) end() {
+	if d.held.Cap() <= maxBuffer {
+		buffers.Put(d.held)
+	}
+	if d.zip != nil {
+		zips.Put(d.zip)
+	}
 	if d.file != nil {
 		if err := d.file.Abort(); err != nil {
 			d.c.log.WarnContext(d.c.r.Context(), "a part of an answer stays in the storage", "error", err)

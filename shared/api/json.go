@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -37,22 +38,37 @@ func writeValue(w io.Writer, v any) error {
 	return writePlain(w, v)
 }
 
+// scratch holds the text of an object's plain members while they are put together.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxScratch is what is worth keeping: an object of a list is of one or two kilobytes.
+const maxScratch = 16 << 10
+
 // writeObject puts the plain members together and writes them at once.
 func writeObject(w io.Writer, v object) error {
-	b := []byte{'{'}
-	for i, key := range slices.Sorted(maps.Keys(v)) {
+	buffer := scratch.Get().(*[]byte)
+	b := append((*buffer)[:0], '{')
+	defer func() {
+		if *buffer = b; cap(b) <= maxScratch {
+			scratch.Put(buffer)
+		}
+	}()
+	var few [32]string
+	keys := slices.AppendSeq(few[:0], maps.Keys(v))
+	slices.Sort(keys)
+	for i, key := range keys {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		name, ok := appendPlain(b, key)
-		if !ok { // a name that clients chose
+		var ok bool
+		if b, ok = appendPlain(b, key); !ok { // a name that clients chose
 			raw, err := marshal(key)
 			if err != nil {
 				return err
 			}
-			name = append(b, raw...)
+			b = append(b, raw...)
 		}
-		if b, ok = appendPlain(append(name, ": "...), v[key]); ok {
+		if b, ok = appendPlain(append(b, ": "...), v[key]); ok {
 			continue
 		}
 		if _, err := w.Write(b); err != nil {
@@ -63,7 +79,8 @@ func writeObject(w io.Writer, v object) error {
 			return err
 		}
 	}
-	_, err := w.Write(append(b, '}'))
+	b = append(b, '}')
+	_, err := w.Write(b)
 	return err
 }
 

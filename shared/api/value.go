@@ -32,8 +32,8 @@ func appendPlain(b []byte, v any) (out []byte, ok bool) {
 		return appendText(b, string(v))
 	case []string:
 		return appendTexts(b, v)
-	case map[string]string:
-		return appendTextMap(b, v)
+	case variables:
+		return appendVariables(b, v)
 	}
 	return b, false
 }
@@ -68,13 +68,25 @@ func appendTexts(b []byte, list []string) ([]byte, bool) {
 	return append(b, ']'), true
 }
 
-func appendTextMap(b []byte, m map[string]string) ([]byte, bool) {
-	if m == nil {
-		return append(b, "null"...), true
+// variables is shown as an object of the variables' values.
+type variables map[string]request.EnvironmentVariable
+
+// MarshalJSON implements json.Marshaler, for what is not plain.
+func (v variables) MarshalJSON() ([]byte, error) {
+	values := map[string]string{}
+	for name, variable := range v {
+		values[name] = variable.Value
 	}
+	return marshal(values)
+}
+
+func appendVariables(b []byte, v variables) ([]byte, bool) {
 	start := len(b)
 	b = append(b, '{')
-	for i, name := range slices.Sorted(maps.Keys(m)) {
+	var few [16]string
+	names := slices.AppendSeq(few[:0], maps.Keys(v))
+	slices.Sort(names)
+	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -83,7 +95,7 @@ func appendTextMap(b []byte, m map[string]string) ([]byte, bool) {
 			return b[:start], false
 		}
 		b = append(b, ':')
-		if b, ok = appendText(b, m[name]); !ok {
+		if b, ok = appendText(b, v[name].Value); !ok {
 			return b[:start], false
 		}
 	}

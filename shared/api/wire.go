@@ -40,14 +40,10 @@ func array[T any](list []T) []T {
 
 // brief is a request as lists show it.
 func (c *call) brief(req request.Request) object {
-	env := map[string]string{}
-	for name, v := range req.EnvironmentVariables {
-		env[name] = v.Value
-	}
 	out := object{
 		"id": req.ID, "created": timestamp(req.Created), "repo": req.Repo, "ref": req.Ref,
 		"pkg_managers": array(req.PackageManagers), "user": textOrNull(req.User), "submitted_by": textOrNull(req.SubmittedBy),
-		"environment_variables": env, "flags": array(req.Flags),
+		"environment_variables": variables(req.EnvironmentVariables), "flags": array(req.Flags),
 		"packages": req.PackagesCount, "dependencies": req.DependenciesCount,
 		"state": req.State, "state_reason": req.StateReason, "updated": timestamp(req.Updated),
 	}

@@ -77,7 +77,7 @@ func (s *Store) loadAll(ctx context.Context, q querier, ids []int64) ([]request.
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryContext(ctx, `SELECT r.id, r.body FROM json_each(?) k JOIN request r ON r.id = k.value ORDER BY k.key`, string(keys))
+	rows, err := q.QueryContext(ctx, `SELECT r.id, CAST(r.body AS BLOB) FROM json_each(?) k JOIN request r ON r.id = k.value ORDER BY k.key`, string(keys))
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func (s *Store) Get(ctx context.Context, id int64) (req request.Request, err err
 
 // get reads a request and its history in one statement, which sees one moment of both.
 func get(ctx context.Context, q querier, id int64) (request.Request, error) {
-	rows, err := q.QueryContext(ctx, `SELECT 9223372036854775807 AS seq, body, '', 0 FROM request WHERE id = ?1
+	rows, err := q.QueryContext(ctx, `SELECT 9223372036854775807 AS seq, CAST(body AS BLOB), '', 0 FROM request WHERE id = ?1
 		UNION ALL SELECT seq, state, reason, at FROM history WHERE request_id = ?1 ORDER BY seq DESC`, id)
 	if err != nil {
 		return request.Request{}, fmt.Errorf("reading request %d: %w", id, err)
