@@ -232,3 +232,13 @@ func TestLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) { check(t, text) })
 	}
 }
+
+// Whoever knows a file's digest can name another file as ours would be named.
+func TestMirrorNameTakenOnPurpose(t *testing.T) {
+	const content = "0123456789abcdef0123456789abcdef"
+	m := mirror{"a.tgz": {content: "1"}, content[:16] + "-s.tgz": {content: "2"}}
+	d := &dependency{name: "s", kind: javascript.FromURL, entry: &entry{resolved: "https://x.test/a.tgz"}, mirror: mirrorFile{content: content}}
+	if f := fault.From(m.add(d)); f == nil || f.Type != fault.UnsupportedFeature || f.Origin != fault.OriginClient {
+		t.Errorf("got %v, want UnsupportedFeature", f)
+	}
+}

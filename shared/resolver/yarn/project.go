@@ -86,14 +86,19 @@ func textMap(raw json.RawMessage) map[string]string {
 	return out
 }
 
-// open finds and reads the files of a path, and works out its dependencies. Faults are the client's.
+// open finds and reads the files of a path, and works out its dependencies. Faults are the client's. The lockfile
+// is read first: it says which Yarn it is for.
 func (r *run) open(ctx context.Context, dir string) (*project, error) {
 	if err := r.checkFiles(dir); err != nil {
 		return nil, err
 	}
 	p := &project{dir: dir}
 	var err error
-	if p.manifest, err = r.readManifest(path.Join(dir, "package.json")); err != nil {
+	if p.lock, err = r.readLockfile(path.Join(dir, "yarn.lock")); err != nil {
+		return nil, err
+	}
+	manifestPath := path.Join(dir, "package.json")
+	if p.manifest, err = r.readManifest(manifestPath); err != nil {
 		return nil, err
 	}
 	if p.manifest.name == "" || p.manifest.version == "" {
@@ -103,13 +108,11 @@ func (r *run) open(ctx context.Context, dir string) (*project, error) {
 	if dir != "." {
 		p.pkg.Path = dir
 	}
-	if p.lock, err = r.readLockfile(path.Join(dir, "yarn.lock")); err != nil {
-		return nil, err
-	}
-	patterns, err := javascript.WorkspacePatterns(path.Join(dir, "package.json"), p.manifest.workspaces)
+	patterns, err := javascript.WorkspacePatterns(manifestPath, p.manifest.workspaces)
 	if err != nil {
 		return nil, err
 	}
+	patterns = r.withoutNegated(ctx, patterns)
 	if err := r.findWorkspaces(ctx, p, patterns); err != nil {
 		return nil, err
 	}
@@ -176,9 +179,9 @@ func (r *run) readLockfile(name string) (*lockfile, error) {
 	return lock, err
 }
 
-// findWorkspaces reads the members of a project. Yarn 1 takes "!" at the beginning of a pattern for a
-// letter of a name, so such patterns take nothing out; and it leaves out members without a name.
-func (r *run) findWorkspaces(ctx context.Context, p *project, patterns []string) error {
+// withoutNegated drops patterns that begin with "!". Yarn 1 takes that for a letter of a name, so they take
+// nothing out.
+func (r *run) withoutNegated(ctx context.Context, patterns []string) []string {
 	var positive []string
 	for _, pattern := range patterns {
 		if strings.HasPrefix(pattern, "!") {
@@ -187,7 +190,12 @@ func (r *run) findWorkspaces(ctx context.Context, p *project, patterns []string)
 		}
 		positive = append(positive, pattern)
 	}
-	dirs, err := javascript.FindWorkspaces(r.in.Source, p.dir, positive)
+	return positive
+}
+
+// findWorkspaces reads the members of a project. As with Yarn, those without a name are left out.
+func (r *run) findWorkspaces(ctx context.Context, p *project, patterns []string) error {
+	dirs, err := javascript.FindWorkspaces(r.in.Source, p.dir, patterns)
 	if err != nil {
 		return err
 	}
