@@ -88,6 +88,8 @@ var external = []struct {
 	{"github.com/go-git/go-git", []string{"shared/gitrepo"}},
 	{"github.com/jcmturner", []string{"shared/kerberos"}},
 	{"github.com/alecthomas/kong", []string{"cmd"}},
+	{"github.com/CycloneDX/cyclonedx-go", []string{"shared/sbom"}},
+	{"github.com/spdx/tools-golang", []string{"shared/sbom"}},
 }
 
 // source is one package folder: its files without the tests, by name.
