@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARGS...   runs a program, whose exit code must be CODE
 //	service                      starts a fake Cachito service and sets CACHITO_API
 //	gitserver FOLDER             serves the folder's files as a git repository: REPO, REF, tag v1.0.0
+//	npmregistry FOLDER           serves the folder's subfolders as npm packages: CACHITO_NPM_REGISTRY
 //	connect FILE                 waits for a port in the file and sets CACHITO_API to it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -28,6 +29,8 @@ func TestScripts(t *testing.T) {
 			"service":   service,
 			"gitserver": gitserver,
 			"connect":   connect,
+
+			"npmregistry": npmregistry,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
