@@ -87,7 +87,7 @@ func (r *run) config(ctx context.Context, dir string, gems []gitGem) (resolver.C
 	name := path.Join(dir, ".bundle/config")
 	content, dropped := mergeConfig(existing, settingsFor(dir), drop)
 	if len(dropped) > 0 {
-		r.in.Log.WarnContext(ctx, "Local overrides of git gems are left out of Bundler's configuration", "file", name, "keys", dropped)
+		r.in.Log.WarnContext(ctx, "Local overrides of git gems are left out of Bundler's configuration", "file", name, "keys", someOf(dropped))
 	}
 	return resolver.ConfigFile{Path: path.Join("app", name), Content: content}, nil
 }

@@ -108,7 +108,7 @@ func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]re
 		return nil, tree.named(err)
 	}
 	if len(checkout.Removed) > 0 {
-		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", checkout.Removed)
+		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", someOf(checkout.Removed))
 	}
 	entries, err := listTree(root)
 	if err != nil {

@@ -331,6 +331,13 @@ func TestLocalOverride(t *testing.T) {
 	}
 }
 
+func TestSomeOf(t *testing.T) {
+	list := strings.Split(strings.Repeat("x", 25), "")
+	if got := someOf(list); len(got) != 21 || got[20] != "and 5 more" || len(someOf(list[:20])) != 20 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestDescriptor(t *testing.T) {
 	d := Descriptor()
 	if d.Name != "rubygems" || d.Rank != 40 || d.Version == "" || d.New == nil || d.RefusesReplacements != "RubyGems" {

@@ -124,7 +124,7 @@ func (r *run) read(ctx context.Context, dir string) (pkg, error) {
 		}
 	}
 	if len(out.locked.skipped) > 0 {
-		r.in.Log.WarnContext(ctx, "Gems of other platforms are left out: the build makes them from their source", "file", name, "gems", out.locked.skipped)
+		r.in.Log.WarnContext(ctx, "Gems of other platforms are left out: the build makes them from their source", "file", name, "gems", someOf(out.locked.skipped))
 	}
 	if len(out.locked.git) > 0 && withoutTrees.MatchString(lock.bundler) {
 		r.in.Log.WarnContext(ctx, "Bundler 2.5.17 to 2.5.23 cannot install git gems without network: build with an older or newer one",
@@ -132,6 +132,15 @@ func (r *run) read(ctx context.Context, dir string) (pkg, error) {
 	}
 	out.Package = r.describe(dir, out.locked)
 	return out, nil
+}
+
+// someOf shortens a list for the log.
+func someOf(list []string) []string {
+	const most = 20
+	if len(list) <= most {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
 }
 
 func (r *run) readLockfile(name string) (lockfile, error) {
