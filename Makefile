@@ -91,6 +91,10 @@ test-live: ## Run the tests that need the package registries
 test-kerberos: ## Test logins against a real KDC (Debian: krb5-kdc krb5-admin-server krb5-user python3-gssapi)
 	CACHITO_REQUIRE_TOOLS=1 $(GO) test $(RACE) -count=1 -run TestKerberos ./cmd/cachito
 
+.PHONY: test-aws
+test-aws: ## Test the adapters for AWS against an emulator (installed into .tools/, started and stopped)
+	GO=$(GO) ./.ci/test-aws $(RACE)
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 	@./.ci/fuzz $(FUZZTIME)
