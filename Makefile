@@ -141,4 +141,4 @@ tidy-check: ## Fail when go.mod or go.sum are not tidy
 
 .PHONY: clean
 clean: ## Remove what the targets made (not ./cachito-data)
-	rm -rf bin dist .tools
+	rm -rf bin dist .tools $(WEB)/node_modules $(WEB)/test-results
