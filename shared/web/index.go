@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -195,7 +196,7 @@ func (p *Pages) indexOf(ctx context.Context, req request.Request) (*index, error
 	}
 	defer o.Close()
 	if o.Info().Size > maxIndexedBytes {
-		return nil, &problem{413, fmt.Sprintf("The packages data of request %d is larger than %s: ask the API for it.", req.ID, humanBytes(maxIndexedBytes))}
+		return nil, &problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("The packages data of request %d is larger than %s: ask the API for it.", req.ID, humanBytes(maxIndexedBytes))}
 	}
 	making := &indexer{seen: map[identity]int32{}}
 	if err := packages.Walk(o, making.add); err != nil {

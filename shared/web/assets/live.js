@@ -51,6 +51,10 @@ export async function load(url) {
   }
   etag = answer.headers.get("ETag") ?? "";
   const page = new DOMParser().parseFromString(text, "text/html");
+  if (version(page) !== version(document)) { // the service was renewed: its pages go with its own scripts
+    location.reload();
+    return false;
+  }
   const before = states(document);
   const followed = [...document.querySelectorAll("[data-follow]")].filter(atEnd).map((element) => element.id);
   for (const part of document.querySelectorAll("[data-live]")) {
@@ -65,6 +69,11 @@ export async function load(url) {
   }
   announce(before, states(document));
   return true;
+}
+
+/** Which assets a page goes with. */
+function version(page) {
+  return page.querySelector("link[rel=stylesheet]")?.getAttribute("href");
 }
 
 // A log is followed as long as its end is in sight.

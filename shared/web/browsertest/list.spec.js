@@ -79,6 +79,17 @@ test("a new request appears by itself", async ({ page, world }) => {
   await expect(page.locator(`#request-${id}`)).toHaveCount(0);
 });
 
+test("a page that another version of the service made is loaded anew", async ({ page }) => {
+  await page.goto("/");
+  await page.route("**/", async (route, request) => {
+    const answer = await route.fetch({ headers: { ...request.headers(), "if-none-match": "" } });
+    await route.fulfill({ response: answer, body: (await answer.text()).replace(/assets\/[0-9a-f]{12}/g, "assets/000000000000") });
+    await page.unroute("**/");
+  }, { times: 1 });
+  await page.waitForEvent("load");
+  await expect(rows(page)).toHaveCount(25);
+});
+
 test("the keyboard is enough", async ({ page, world }) => {
   await page.goto("/");
   await page.keyboard.press("Tab");
