@@ -149,7 +149,7 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 	if err != nil {
 		return nil, err
 	}
-	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs), Negotiator: negotiator})
+	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Accept: acceptor(store, queue), Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs), Negotiator: negotiator})
 	return h, err
 }
 

@@ -85,6 +85,9 @@ type Deps struct {
 	Managers []resolver.Descriptor
 	// Steps of a request for these managers; the first one is sent to the queue.
 	Steps func(managers []string) []string
+	// Accept stores a request and sends the message of its first step, both or neither, where store and queue
+	// can do that together; nil: one after the other.
+	Accept func(ctx context.Context, n store.New, step string) (request.Request, error)
 	// Expire does what follows from a request's becoming stale (api.md 15).
 	Expire func(ctx context.Context, before request.Request) error
 	// Health tells what works; nil: store, queue and storage are asked, and the workers are in this

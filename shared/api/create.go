@@ -27,24 +27,37 @@ func (c *call) create() error {
 	}
 	ctx := c.r.Context()
 	steps := c.Steps(order.PackageManagers)
-	req, err := c.Store.Create(ctx, store.New{
+	req, err := c.accept(store.New{
 		Repo: order.Repo, Ref: order.Ref, PackageManagers: order.PackageManagers, Packages: order.Packages,
 		Flags: order.Flags, Replacements: order.Replacements, User: owner, SubmittedBy: submittedBy, Steps: steps,
-	})
+	}, steps[0])
 	if err != nil {
 		return err
 	}
-	// The request exists: a client that goes away now must not leave it half scheduled.
-	ctx = context.WithoutCancel(ctx)
-	if err := c.Queue.Send(ctx, queue.Message{RequestID: req.ID, Step: steps[0]}, 0); err != nil {
-		c.log.ErrorContext(ctx, "request not scheduled", "cachito_request_id", req.ID, "error", err)
-		if _, err := c.Store.Update(ctx, req.ID, store.Update{State: request.StateFailed, Reason: request.ReasonNotEnqueued}); err != nil {
-			return err
-		}
-		return &httpError{http.StatusInternalServerError, request.ReasonNotEnqueued}
-	}
 	c.log.InfoContext(ctx, "request accepted", "cachito_request_id", req.ID)
 	return c.write(http.StatusCreated, c.verbose(ctx, req))
+}
+
+// accept stores a request and sends the message of its first step.
+func (c *call) accept(n store.New, step string) (request.Request, error) {
+	ctx := c.r.Context()
+	if c.Accept != nil {
+		return c.Accept(ctx, n, step)
+	}
+	req, err := c.Store.Create(ctx, n)
+	if err != nil {
+		return req, err
+	}
+	// The request exists: a client that goes away now must not leave it half scheduled.
+	ctx = context.WithoutCancel(ctx)
+	if err := c.Queue.Send(ctx, queue.Message{RequestID: req.ID, Step: step}, 0); err != nil {
+		c.log.ErrorContext(ctx, "request not scheduled", "cachito_request_id", req.ID, "error", err)
+		if _, err := c.Store.Update(ctx, req.ID, store.Update{State: request.StateFailed, Reason: request.ReasonNotEnqueued}); err != nil {
+			return req, err
+		}
+		return req, &httpError{http.StatusInternalServerError, request.ReasonNotEnqueued}
+	}
+	return req, nil
 }
 
 // owner tells whose the request is, and who sent it when that is somebody else's doing.

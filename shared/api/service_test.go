@@ -173,6 +173,29 @@ func TestOrderIsScheduled(t *testing.T) {
 	}
 }
 
+// TestAccept: where store and queue can accept a request together they do, and a failure is told as any other.
+func TestAccept(t *testing.T) {
+	var fault error
+	w := newWorld(t, settings(), func(d *api.Deps) {
+		created := d.Store.Create
+		d.Accept = func(ctx context.Context, n store.New, step string) (request.Request, error) {
+			if fault != nil || step != "source" {
+				return request.Request{}, fault
+			}
+			return created(ctx, n)
+		}
+	})
+	w.post(nil)
+	if _, err := w.queue.Receive(t.Context(), "source", time.Minute, 0); !errors.Is(err, queue.ErrEmpty) {
+		t.Errorf("message: got %v, want none but Accept's own", err)
+	}
+	fault = errors.New("disk full at 10.1.2.3")
+	out := w.ask(http.MethodPost, "/api/v1/requests", user, fmt.Appendf(nil, `{"repo": %q, "ref": %q}`, repo, ref), "Content-Type", "application/json")
+	if out.Code != 500 || strings.Contains(out.Body.String(), "10.1.2.3") {
+		t.Errorf("got %d %s, want 500 without detail", out.Code, out.Body)
+	}
+}
+
 // leaving is a queue before which the client goes away.
 type leaving struct {
 	queue.Queue

@@ -78,6 +78,20 @@ func (q *Queue) now() int64 { return q.clock().UnixMicro() }
 
 // Send implements queue.Queue.
 func (q *Queue) Send(ctx context.Context, m queue.Message, delay time.Duration) error {
+	if err := q.SendIn(ctx, q.db, m, delay); err != nil {
+		return err
+	}
+	q.Sent()
+	return nil
+}
+
+// Tx is the database, or a transaction of it.
+type Tx interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// SendIn sends a message as a part of somebody's transaction. Call Sent when that is committed.
+func (q *Queue) SendIn(ctx context.Context, tx Tx, m queue.Message, delay time.Duration) error {
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -86,14 +100,16 @@ func (q *Queue) Send(ctx context.Context, m queue.Message, delay time.Duration) 
 		return fmt.Errorf("message for request %d: %w", m.RequestID, queue.ErrMessageTooLarge)
 	}
 	now := q.now()
-	_, err = q.db.ExecContext(ctx, `INSERT INTO message (queue, body, sent, visible, receives, receipt) VALUES (?, ?, ?, ?, 0, '')`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO message (queue, body, sent, visible, receives, receipt) VALUES (?, ?, ?, ?, 0, '')`,
 		m.Step, string(raw), now, now+delay.Microseconds())
 	if err != nil {
 		return fmt.Errorf("sending to queue %s: %w", m.Step, err)
 	}
-	q.wakeAll()
 	return nil
 }
+
+// Sent wakes the receivers that wait: there may be something for them.
+func (q *Queue) Sent() { q.wakeAll() }
 
 // Receive implements queue.Queue.
 func (q *Queue) Receive(ctx context.Context, name string, visibility, wait time.Duration) (queue.Delivery, error) {

@@ -14,7 +14,18 @@ import (
 )
 
 // Create implements store.Store.
-func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, err error) {
+func (s *Store) Create(ctx context.Context, n store.New) (request.Request, error) {
+	return s.CreateAnd(ctx, n, func(Tx, request.Request) error { return nil })
+}
+
+// Tx is a transaction in which others write too.
+type Tx interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// CreateAnd creates a request as Create does, and writes in the same transaction what and writes: both are
+// stored, or neither. A request that was created before (New.Token) comes back as it is.
+func (s *Store) CreateAnd(ctx context.Context, n store.New, and func(tx Tx, req request.Request) error) (req request.Request, err error) {
 	err = s.change(ctx, func(tx *transaction) error {
 		if n.Token != "" {
 			var id int64
@@ -55,7 +66,10 @@ func (s *Store) Create(ctx context.Context, n store.New) (req request.Request, e
 		if err := countCreated(ctx, tx, req.ID); err != nil {
 			return err
 		}
-		return reindex(ctx, tx, req.ID, nil, store.FilterValues(req))
+		if err := reindex(ctx, tx, req.ID, nil, store.FilterValues(req)); err != nil {
+			return err
+		}
+		return and(tx, req)
 	})
 	if err != nil {
 		return request.Request{}, fmt.Errorf("storing a request: %w", err)
