@@ -120,13 +120,13 @@ func ParseGit(name, source string) (GitSource, error) {
 	}
 	location = strings.TrimPrefix(location, "git+")
 	u, err := url.Parse(unscp(location))
-	if err != nil || u.Host == "" {
+	if err != nil || u.Hostname() == "" {
 		return GitSource{}, odd
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if u.Scheme == "ssh" {
 		https := *u
-		https.Scheme, https.Host = "https", u.Hostname() // the port is ssh's
+		https.Scheme, https.Host = "https", strings.TrimSuffix(u.Host, ":"+u.Port()) // the port is ssh's
 		git.URLs = append(git.URLs, https.String())
 	}
 	git.URLs = append(git.URLs, u.String())

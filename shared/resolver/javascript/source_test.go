@@ -69,6 +69,7 @@ func TestParseGit(t *testing.T) {
 		{"git+https://h/r#with#hash#" + someCommit, GitSource{URLs: []string{"https://h/r"}}},
 		{"git+ssh://git@h/ns/r.git#" + someCommit, GitSource{URLs: []string{"https://git@h/ns/r.git", "ssh://git@h/ns/r.git"}}},
 		{"git+ssh://git@h:2222/ns/r.git#" + someCommit, GitSource{URLs: []string{"https://git@h/ns/r.git", "ssh://git@h:2222/ns/r.git"}}},
+		{"git+ssh://git@[::1]:2222/r#" + someCommit, GitSource{URLs: []string{"https://git@[::1]/r", "ssh://git@[::1]:2222/r"}}},
 		{"git+ssh://git@h:ns/r.git#" + someCommit, GitSource{URLs: []string{"https://git@h/ns/r.git", "ssh://git@h/ns/r.git"}}},
 		{"github:ns/r#" + someCommit, GitSource{URLs: []string{"https://git@github.com/ns/r.git", "ssh://git@github.com/ns/r.git"}, Forge: "github/ns/r"}},
 		{"gitlab:ns/sub/r#" + someCommit, GitSource{URLs: []string{"https://git@gitlab.com/ns/sub/r.git", "ssh://git@gitlab.com/ns/sub/r.git"}, Forge: "gitlab/ns/sub/r"}},
@@ -87,7 +88,7 @@ func TestParseGit(t *testing.T) {
 	for _, source := range []string{
 		"git+https://h/r", "git+https://h/r#main", "git+https://h/r#" + someCommit[:39], "git+https://h/r#" + someCommit + "0", "git+https://h/r#semver:^1",
 		"github:r#" + someCommit, "github:../r#" + someCommit, "github:ns/..#" + someCommit, "github:ns/r/../../x#" + someCommit, "github:user:secret@ns/r#" + someCommit,
-		"github:ns/%2e%2e#" + someCommit, "github:ns//r#" + someCommit, "github:nѕ/r#" + someCommit, "git+https://#" + someCommit, "git+https://h\x7f/r#" + someCommit,
+		"github:ns/%2e%2e#" + someCommit, "github:ns//r#" + someCommit, "github:nѕ/r#" + someCommit, "git+https://#" + someCommit, "git+ssh://:?/x#" + someCommit, "git+ssh://git@:22/x#" + someCommit, "git+https://h\x7f/r#" + someCommit,
 	} {
 		_, err := ParseGit("w", source)
 		checkFault(t, err, fault.InvalidFileFormat, "The url for the dependency w@"+strings.ReplaceAll(source, "user:secret", "xxxxx")+" was in an unexpected format (expected <git_url>#<commit_hash>)")
@@ -96,7 +97,7 @@ func TestParseGit(t *testing.T) {
 
 // What is parsed can be used as it is: URLs without fragment, a someCommit, a folder that stays below its own.
 func FuzzParseGit(f *testing.F) {
-	for _, source := range []string{"git+https://h/r#", "git+ssh://git@h:ns/r.git#", "github:ns/r#", "gitlab:a/b/c#", "git://h:1/r?q#", "git+ssh://h:22:33/x#", "github:ns/r#x#"} {
+	for _, source := range []string{"git+https://h/r#", "git+ssh://git@h:ns/r.git#", "github:ns/r#", "gitlab:a/b/c#", "git://h:1/r?q#", "git+ssh://h:22:33/x#", "git+ssh://:?/x#", "git+ssh://[::1]:22/x#", "github:ns/r#x#"} {
 		f.Add(source + someCommit)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
