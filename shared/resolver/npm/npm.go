@@ -32,7 +32,7 @@ func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 20, Options: []resolver.Option{{Name: "path"}}, Types: Rules(), RefusesReplacements: "npm",
 		Detect:  func(names map[string]bool) bool { return names["package-lock.json"] || names["npm-shrinkwrap.json"] },
-		Version: "1", New: New,
+		Version: "2", New: New,
 	}
 }
 
