@@ -14,12 +14,13 @@ import (
 const maxWaiting = 64
 
 // FetchAll fetches the artifacts side by side and returns their files in the same order. Equal artifacts
-// are transferred once. Progress is reported after each file. When some fail, the error is that of the first
+// are transferred once. Progress is reported at the start and after each file. When some fail, the error is that of the first
 // of the list that failed before the others were stopped.
 func FetchAll(ctx context.Context, in Input, artifacts []Artifact) ([]File, error) {
 	files := make([]File, len(artifacts))
 	errs := make([]error, len(artifacts))
-	progress := counter{total: int64(len(artifacts)), report: in.Progress}
+	progress := counter{now: request.Progress{Total: int64(len(artifacts))}, report: in.Progress}
+	progress.show() // how many there are shows before the first has come
 	group, run := errgroup.WithContext(ctx)
 	group.SetLimit(maxWaiting)
 	for i, a := range artifacts {
@@ -56,7 +57,6 @@ func FetchAll(ctx context.Context, in Input, artifacts []Artifact) ([]File, erro
 type counter struct {
 	mu     sync.Mutex
 	now    request.Progress
-	total  int64
 	report func(request.Progress)
 }
 
@@ -65,7 +65,10 @@ func (c *counter) add(size int64) {
 	defer c.mu.Unlock()
 	c.now.Done++
 	c.now.Bytes += size
-	c.now.Total = c.total
+	c.show()
+}
+
+func (c *counter) show() {
 	if c.report != nil {
 		c.report(c.now)
 	}

@@ -48,7 +48,7 @@ func TestFetchAll(t *testing.T) {
 	if diff := cmp.Diff(want, files); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	if len(seen) != 100 || seen[99] != (request.Progress{Done: 100, Total: 100, Bytes: 99 * 50}) {
+	if len(seen) != 101 || seen[0] != (request.Progress{Total: 100}) || seen[100] != (request.Progress{Done: 100, Total: 100, Bytes: 99 * 50}) {
 		t.Errorf("progress: %d reports, the last %+v", len(seen), seen[len(seen)-1])
 	}
 }
