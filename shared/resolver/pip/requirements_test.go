@@ -384,6 +384,7 @@ func TestTrusted(t *testing.T) {
 func FuzzRequirements(f *testing.F) {
 	f.Add("a==1 \\\n --hash=sha256:ab # c\n-r x\n--index-url=https://x")
 	f.Add("https://x.org/a.zip?q#egg=a[b]&subdirectory=a%20b ; os_name == 'x'\n-e git+https://u:p@h:1/a/b.git@" + aCommit)
+	f.Add("a==1\\\n --hash=sha256:ab\\ ")
 	f.Add("\ufeffa [x] == 1 ; extra == 'a:b' --global-option=\"a b\"\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		first, err := parseRequirements("r.txt", text)

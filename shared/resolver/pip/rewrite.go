@@ -31,13 +31,21 @@ func (f *requirementsFile) rewritten(places map[*requirement]string, hashed bool
 	var b strings.Builder
 	for _, o := range f.options {
 		if o.long != "--index-url" {
-			b.WriteString(o.String() + "\n")
+			b.WriteString(ended(o.String()))
 		}
 	}
 	for _, r := range f.requirements {
-		b.WriteString(r.rewritten(places[r], hashed) + "\n")
+		b.WriteString(ended(r.rewritten(places[r], hashed)))
 	}
 	return []byte(b.String())
+}
+
+// ended puts the line's end behind a line; a backslash there would join it with the next.
+func ended(line string) string {
+	if strings.HasSuffix(line, `\`) {
+		line += " "
+	}
+	return line + "\n"
 }
 
 // rewritten is the requirement as a line. --editable is dropped: archives cannot be edited.
