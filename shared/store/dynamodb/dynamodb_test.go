@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -18,7 +17,7 @@ import (
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
-		return open(t, http.DefaultTransport, WithClock(clock))
+		return open(t, WholeAnswers(http.DefaultTransport), WithClock(clock))
 	})
 }
 
@@ -32,11 +31,10 @@ func emulator(t testing.TB) string {
 	return url
 }
 
-// newClient makes a client of the emulator.
-func newClient(t testing.TB, transport http.RoundTripper) *sdk.Client {
-	t.Helper()
+// newClient makes a client of the database at url.
+func newClient(url string, transport http.RoundTripper) *sdk.Client {
 	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(emulator(t)), Region: "us-east-1",
+		BaseEndpoint: &url, Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient:  &http.Client{Transport: transport},
 	})
@@ -48,7 +46,7 @@ const testPatience = 2 * time.Minute
 // open opens a new table, which is gone after the test.
 func open(t testing.TB, transport http.RoundTripper, opts ...Option) *Store {
 	t.Helper()
-	client := newClient(t, http.DefaultTransport)
+	client := newClient(emulator(t), WholeAnswers(http.DefaultTransport))
 	table := "cachito-" + rand.Text()
 	if err := CreateTables(t.Context(), client, table); err != nil {
 		t.Fatal(err)
@@ -58,5 +56,5 @@ func open(t testing.TB, transport http.RoundTripper, opts ...Option) *Store {
 			t.Errorf("deleting table %s: %v", table, err)
 		}
 	})
-	return New(newClient(t, transport), table, append([]Option{WithPatience(testPatience)}, opts...)...)
+	return New(newClient(emulator(t), transport), table, append([]Option{WithPatience(testPatience)}, opts...)...)
 }

@@ -3,9 +3,8 @@ package dynamodb
 import (
 	"cmp"
 	"context"
-	"fmt"
-
 	"crypto/rand"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"

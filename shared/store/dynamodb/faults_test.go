@@ -1,0 +1,187 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/store/storetest"
+)
+
+// errLost is what the caller of a call sees whose answer was lost.
+var errLost = errors.New("the answer was lost on its way")
+
+// losing is a transport that loses answers: the database has done what was asked, and the caller sees an error.
+type losing struct {
+	base http.RoundTripper
+	lose func(operation string) bool
+
+	mu   sync.Mutex
+	lost map[string]int // by operation
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	res, err := l.base.RoundTrip(r)
+	if err != nil || !l.lose(operation) {
+		return res, err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil {
+		l.lost = map[string]int{}
+	}
+	l.lost[operation]++
+	return nil, errLost
+}
+
+// TestStoreLosesAnswers runs the whole contract while every fifth answer is lost: nothing is applied twice.
+func TestStoreLosesAnswers(t *testing.T) {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, 2))
+	l := &losing{base: WholeAnswers(http.DefaultTransport), lose: func(string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(5) == 0
+	}}
+	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
+		return open(t, l, WithClock(clock))
+	})
+	for _, operation := range []string{"TransactWriteItems", "PutItem", "Query", "GetItem", "BatchGetItem"} {
+		if l.lost[operation] == 0 {
+			t.Errorf("no answer of %s was lost: the test tests nothing", operation)
+		}
+	}
+}
+
+func firstOf(operation string, n int32) func(string) bool {
+	var seen atomic.Int32
+	return func(op string) bool { return op == operation && seen.Add(1) <= n }
+}
+
+func newRequest() store.New {
+	return store.New{
+		Repo: "https://github.com/org/eggs", Ref: strings.Repeat("a", 40), PackageManagers: []string{"gomod"},
+		Steps: []string{"source", "resolve-gomod", "bundle"},
+	}
+}
+
+// TestLostAnswersWithoutTokens: should the database no longer know a transaction's token (it does so for ten
+// minutes), the value that the write left behind tells that it had arrived.
+func TestLostAnswersWithoutTokens(t *testing.T) {
+	forgetful := func(t *testing.T) *Store {
+		return open(t, newToken{&losing{base: WholeAnswers(http.DefaultTransport), lose: firstOf("TransactWriteItems", 1)}})
+	}
+	t.Run("Create", func(t *testing.T) {
+		s := forgetful(t)
+		req, err := s.Create(t.Context(), newRequest())
+		if err != nil || req.ID != 1 {
+			t.Fatalf("Create: got id %d, %v, want 1", req.ID, err)
+		}
+		counts, err := s.Counts(t.Context())
+		if err != nil || counts.Total != 1 {
+			t.Errorf("Counts: got %d, %v, want 1", counts.Total, err)
+		}
+	})
+	t.Run("Update", func(t *testing.T) {
+		s := open(t, newToken{&losing{base: WholeAnswers(http.DefaultTransport), lose: lastOf("TransactWriteItems", 2)}})
+		if _, err := s.Create(t.Context(), newRequest()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Update(t.Context(), 1, store.Update{State: request.StateComplete, Reason: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.History) != 2 {
+			t.Errorf("history: got %v, want 2 entries", got.History)
+		}
+		counts, err := s.Counts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[request.State]int64{request.StateInProgress: 0, request.StateComplete: 1, request.StateFailed: 0, request.StateStale: 0}
+		if diff := cmp.Diff(want, counts.ByState); diff != "" {
+			t.Errorf("counts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// lastOf loses the nth answer of an operation.
+func lastOf(operation string, n int32) func(string) bool {
+	var seen atomic.Int32
+	return func(op string) bool { return op == operation && seen.Add(1) == n }
+}
+
+// newToken gives each call a token of its own, as if the database had forgotten the one before.
+type newToken struct{ base http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (n newToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TransactWriteItems") {
+		return n.base.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	_, rest, _ := strings.Cut(string(body), `"ClientRequestToken":"`)
+	token, _, found := strings.Cut(rest, `"`)
+	if !found {
+		return nil, errors.New("a transaction without a token")
+	}
+	changed := strings.Replace(string(body), token, "t"+time.Now().Format("150405.000000000"), 1)
+	out := r.Clone(r.Context())
+	out.Body, out.ContentLength = io.NopCloser(strings.NewReader(changed)), int64(len(changed))
+	return n.base.RoundTrip(out)
+}
+
+// TestBusy: writers that come too many, or a database that does not answer, are store.ErrBusy after a while.
+func TestBusy(t *testing.T) {
+	client := newClient("http://database.example", refuse{})
+	s := New(client, "cachito", WithPatience(300*time.Millisecond))
+	for _, c := range []struct {
+		name string
+		call func(context.Context) error
+	}{
+		{"Create", func(ctx context.Context) error { _, err := s.Create(ctx, newRequest()); return err }},
+		{"Get", func(ctx context.Context) error { _, err := s.Get(ctx, 1); return err }},
+		{"Lease", func(ctx context.Context) error { return s.Lease(ctx, 1, "source", time.Time{}) }},
+		{"List", func(ctx context.Context) error {
+			_, err := s.List(ctx, store.Filter{}, store.Page{Number: 1, PerPage: 1})
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.call(t.Context()); !errors.Is(err, store.ErrBusy) || !errors.Is(err, errLost) {
+				t.Errorf("got %v, want ErrBusy with its cause", err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := c.call(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("after the caller went away: got %v, want context.Canceled", err)
+			}
+		})
+	}
+}
+
+// refuse is a network that does not answer.
+type refuse struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (refuse) RoundTrip(*http.Request) (*http.Response, error) { return nil, errLost }
