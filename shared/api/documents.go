@@ -49,7 +49,19 @@ func (c *call) contentManifest() error {
 	if req.State != request.StateComplete && req.State != request.StateStale {
 		return badRequest(`Content manifests are only available for requests in the "complete" or "stale" states`)
 	}
-	return c.document([]request.Request{req}, c.manifest())
+	d := c.manifest()
+	key := "content manifest of " + req.PackagesKey + " for " + req.Repo + " at " + req.Ref
+	if text, ok := c.texts.find(key); ok {
+		return c.stream(d.contentType, http.StatusOK, func(w io.Writer) error {
+			_, err := w.Write(text)
+			return err
+		})
+	}
+	write := d.write
+	d.write = func(w io.Writer, requests []sbom.Request) error {
+		return c.kept(key, func(w io.Writer) (bool, error) { return len(requests[0].Packages) > 0, write(w, requests) })(w)
+	}
+	return c.document([]request.Request{req}, d)
 }
 
 // contentManifests answers GET /content-manifest for several requests.
