@@ -278,7 +278,7 @@ func (c *Client) CredentialName(raw string) string {
 		return ""
 	}
 	target, mirror := c.mirrored(u)
-	if u.User != nil && mirror == nil {
+	if Login(u) != nil && mirror == nil {
 		key, err := pbkdf2.Key(sha256.New, u.User.String(), []byte("cachito userinfo "+hostPort(u)), userInfoRounds, 16)
 		if err != nil {
 			return "" // only for impossible lengths
@@ -290,6 +290,15 @@ func (c *Client) CredentialName(raw string) string {
 }
 
 const userInfoRounds = 100_000
+
+// Login is the user info of an HTTP URL that is to be sent; nil when there is none. The user "git" alone is what
+// is left of an ssh URL: it is nobody's login, and a host may refuse it where it lets anybody read.
+func Login(u *url.URL) *url.Userinfo {
+	if u.User != nil && u.User.String() == "git" && strings.HasPrefix(u.Scheme, "http") {
+		return nil
+	}
+	return u.User
+}
 
 // UserInfo is the login and password that the configuration has for a host, for protocols that are
 // not HTTP; ok is false when there is none.

@@ -99,6 +99,9 @@ func TestLookup(t *testing.T) {
 	} {
 		names[raw] = c.CredentialName(raw)
 	}
+	if got := c.CredentialName("https://git@a.example/x"); got != names["https://a.example/x"] {
+		t.Errorf("the user git, left of an ssh URL, has the name %q", got)
+	}
 	if names["https://a.example/x"] != names["https://A.example:443/y"] {
 		t.Errorf("the same entry has two names: %v", names)
 	}

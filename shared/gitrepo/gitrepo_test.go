@@ -237,6 +237,24 @@ func TestAccess(t *testing.T) {
 		_, err := c.Fetch(t.Context(), Request{URL: srv.URL("o/app"), Ref: ref}, newMemory(t))
 		wantFault(t, err, fault.OriginClient, fault.RepositoryAccessError, "Failed cloning")
 	})
+	t.Run("the user git, left of an ssh URL, is nobody over http", func(t *testing.T) {
+		srv.Init("o/public").Commit(map[string]string{"a": "1"})
+		srv.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("Authorization") != "" {
+				http.Error(w, "wrong password", http.StatusUnauthorized)
+				return true
+			}
+			return false
+		})
+		defer srv.Intercept(nil)
+		for _, user := range []string{"//git@", "//"} {
+			if got, _ := mustFetch(t, c, Request{URL: strings.Replace(srv.URL("o/public"), "//", user, 1), Ref: ref}); got["a"] != "644 1" {
+				t.Errorf("%s: got %q", user, got["a"])
+			}
+		}
+		_, err := c.Fetch(t.Context(), Request{URL: strings.Replace(srv.URL("o/public"), "//", "//git:geheim@", 1), Ref: ref}, newMemory(t))
+		wantFault(t, err, fault.OriginClient, fault.RepositoryAccessError, "Failed cloning the Git repository")
+	})
 	t.Run("server down", func(t *testing.T) {
 		srv.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 			http.Error(w, "no", http.StatusNotImplemented)

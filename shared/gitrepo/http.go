@@ -95,7 +95,7 @@ func (s *httpSession) do(ctx context.Context, method string, at *url.URL, body [
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: the URL cannot be used", fetch.Redact(bare.String()))
 	}
-	if user := at.User; user != nil {
+	if user := fetch.Login(at); user != nil {
 		password, _ := user.Password()
 		req.SetBasicAuth(user.Username(), password)
 	}
