@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/cachito-serverless/cachito/shared/store"
@@ -56,6 +57,8 @@ func WithPatience(d time.Duration) Option { return func(s *Store) { s.patience =
 // New uses a table that has the keys of Table. The client's transport must read whole answers before it
 // returns them, and give up on one that does not come.
 func New(client *sdk.Client, table string, opts ...Option) *Store {
+	// One kind of retry is enough: ours knows what a lost answer means.
+	client = sdk.New(client.Options(), func(o *sdk.Options) { o.Retryer = aws.NopRetryer{} })
 	s := &Store{db: client, table: table, clock: time.Now, patience: patience, creating: newGate()}
 	for i := range s.changing {
 		s.changing[i] = newGate()
