@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 //	service                      starts a fake Cachito service and sets CACHITO_API
 //	gitserver FOLDER             serves the folder's files as a git repository: REPO, REF, tag v1.0.0
 //	npmregistry FOLDER           serves the folder's subfolders as npm packages: CACHITO_NPM_REGISTRY
+//	pypi FOLDER                  serves the folder's subfolders as Python sdists: CACHITO_PIP_INDEX_URL
 //	connect FILE                 waits for a port in the file and sets CACHITO_API to it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -31,6 +32,7 @@ func TestScripts(t *testing.T) {
 			"connect":   connect,
 
 			"npmregistry": npmregistry,
+			"pypi":        pypi,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
