@@ -74,10 +74,13 @@ func clone(ctx context.Context, in resolver.Input, git GitSource, into *os.Root)
 			return nil
 		}
 		f := fault.From(err)
-		if f.Type == fault.InvalidRequestData {
-			return fault.Client(fault.InvalidRequestData, "The dependency %s cannot be checked out: its repository has no such commit", withoutSecrets(git.Text)).Because(err)
-		}
-		if f.Type != fault.RepositoryAccessError {
+		switch {
+		case f.Type == fault.RepositoryAccessError:
+		case f.Type == fault.InvalidRequestData:
+			return fault.Client(f.Type, "The dependency %s cannot be checked out: its repository has no such commit", withoutSecrets(git.Text)).Because(err)
+		case f.Origin == fault.OriginClient:
+			return fault.Client(f.Type, "The dependency %s cannot be checked out: %s", withoutSecrets(git.Text), f.Message).Because(err)
+		default:
 			return fmt.Errorf("checking out %s: %w", withoutSecrets(git.Text), err)
 		}
 		in.Log.InfoContext(ctx, "A git dependency cannot be cloned", "dependency", withoutSecrets(git.Text), "url", withoutSecrets(url), "reason", f.Message)

@@ -146,7 +146,9 @@ func TestPackGitFaults(t *testing.T) {
 		{"package.json is too large", tree(map[string]string{"package.json": strings.Repeat(" ", MaxPackageJSONBytes) + "{}"}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("Could not process dependency %s: package.json has more than %d bytes", source, MaxPackageJSONBytes)},
 		{"no repository", resolvertest.Repositories{}, fault.RepositoryAccessError, fault.OriginClient, "Failed to clone " + source},
 		{"no commit", resolvertest.Repositories{"https://h/o/g.git": {}}, fault.InvalidRequestData, fault.OriginClient, "The dependency " + source + " cannot be checked out: its repository has no such commit"},
-		{"server down", downHost{}, fault.RepositoryAccessError, fault.OriginServer, "Failed to clone " + source},
+		{"a submodule that is gone", failingHost{fault.Client(fault.SubprocessCallError, "Updating the Git submodule(s) failed: s")}, fault.SubprocessCallError, fault.OriginClient, "The dependency " + source + " cannot be checked out: Updating the Git submodule(s) failed: s"},
+		{"a bug", failingHost{errors.New("oops")}, fault.UnknownError, fault.OriginServer, fault.UnknownMessage},
+		{"server down", failingHost{fault.Server(fault.RepositoryAccessError, "Failed cloning the Git repository")}, fault.RepositoryAccessError, fault.OriginServer, "Failed to clone " + source},
 		{"too many rules", tree(map[string]string{"package.json": "{}", ".npmignore": strings.Repeat("a\n", maxRules)}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: more than %d rules say what belongs to the package", source, maxRules)},
 		{"too long a list of files", tree(map[string]string{"package.json": `{"files": [` + strings.Repeat(`"a",`, maxRules) + `"a"]}`}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: more than %d rules say what belongs to the package", source, maxRules)},
 		{"ignore file too large", tree(map[string]string{"package.json": "{}", ".npmignore": strings.Repeat("#", maxIgnoreBytes+1)}), fault.UnsupportedFeature, fault.OriginClient, fmt.Sprintf("The dependency %s cannot be packed: .npmignore has more than %d bytes, the limit", source, maxIgnoreBytes)},
@@ -165,13 +167,13 @@ func TestPackGitFaults(t *testing.T) {
 	}
 }
 
-// downHost is a git host that answers nothing.
-type downHost struct{}
+// failingHost is a git host that can check nothing out.
+type failingHost struct{ err error }
 
-func (downHost) Resolve(context.Context, string, string) (string, error) { panic("not asked") }
+func (failingHost) Resolve(context.Context, string, string) (string, error) { panic("not asked") }
 
-func (downHost) CheckOut(context.Context, string, string, *os.Root, ...resolver.CheckOutOption) (resolver.Checkout, error) {
-	return resolver.Checkout{}, fault.Server(fault.RepositoryAccessError, "Failed cloning the Git repository")
+func (h failingHost) CheckOut(context.Context, string, string, *os.Root, ...resolver.CheckOutOption) (resolver.Checkout, error) {
+	return resolver.Checkout{}, h.err
 }
 
 // urlLog notes which URLs were tried, with which options.
@@ -205,6 +207,36 @@ func TestPackGitTriesHTTPSFirst(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whose trouble it is when neither URL can be cloned.
+func TestPackGitBlame(t *testing.T) {
+	client, server := fault.Client(fault.RepositoryAccessError, "no"), fault.Server(fault.RepositoryAccessError, "down")
+	for _, test := range []struct {
+		name       string
+		https, ssh error
+		want       fault.Origin
+	}{
+		{"both refuse", client, client, fault.OriginClient},
+		{"https is down", server, client, fault.OriginServer},
+		{"ssh is down", client, server, fault.OriginServer},
+	} {
+		git := hostByScheme{"https": failingHost{test.https}, "ssh": failingHost{test.ssh}}
+		_, err := PackGit(t.Context(), gitInput(t, git), gitSource(t, "git+ssh://git@h/o/g.git#"+commit), Gzipped)
+		if f := fault.From(err); f == nil || f.Type != fault.RepositoryAccessError || f.Origin != test.want {
+			t.Errorf("%s: got %v, want the %s", test.name, err, test.want)
+		}
+	}
+}
+
+// hostByScheme is a git host that differs by the URL's scheme.
+type hostByScheme map[string]resolver.Repositories
+
+func (h hostByScheme) Resolve(context.Context, string, string) (string, error) { panic("not asked") }
+
+func (h hostByScheme) CheckOut(ctx context.Context, url, commit string, into *os.Root, options ...resolver.CheckOutOption) (resolver.Checkout, error) {
+	scheme, _, _ := strings.Cut(url, "://")
+	return h[scheme].CheckOut(ctx, url, commit, into, options...)
 }
 
 // Secrets in a lockfile's URL are told to nobody.
