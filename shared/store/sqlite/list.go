@@ -26,19 +26,24 @@ func reindex(ctx context.Context, tx *transaction, id int64, old, now []store.Fi
 			return err
 		}
 	}
+	var rows, counts []any
 	for _, v := range now {
-		if slices.Contains(old, v) {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO list_index (filter, value, id) VALUES (?, ?, ?)`, v.Filter, v.Value, id); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO list_block (filter, value, block, n) VALUES (?, ?, ?, 1)
-			ON CONFLICT DO UPDATE SET n = n + 1`, v.Filter, v.Value, id/blockSize); err != nil {
-			return err
+		if !slices.Contains(old, v) {
+			rows = append(rows, v.Filter, v.Value, id)
+			counts = append(counts, v.Filter, v.Value, id/blockSize)
 		}
 	}
-	return nil
+	if len(rows) == 0 {
+		return nil
+	}
+	// All in two statements: what a statement costs is more than what it does here.
+	n := len(rows) / 3
+	if _, err := tx.ExecContext(ctx, `INSERT INTO list_index (filter, value, id) VALUES (?, ?, ?)`+strings.Repeat(`, (?, ?, ?)`, n-1), rows...); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO list_block (filter, value, block, n) VALUES (?, ?, ?, 1)`+strings.Repeat(`, (?, ?, ?, 1)`, n-1)+
+		` ON CONFLICT DO UPDATE SET n = n + 1`, counts...)
+	return err
 }
 
 // List implements store.Store. The requests are shared with other callers.
