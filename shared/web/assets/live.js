@@ -5,6 +5,7 @@ import { morph } from "./morph.js";
 let etag = "";
 let timer = 0;
 let shown = 0; // counts loads, so that a slow answer never replaces a newer one
+let asked = 0; // how many answers somebody waits for, which looking for news must not overtake
 
 /** Begins to ask for news, as often as the page says. */
 export function keepCurrent() {
@@ -26,17 +27,24 @@ function plan() {
 }
 
 async function refresh() {
-  if (!document.hidden) {
-    await load(location.href).catch(() => {}); // the service restarts, or the network is away: try again
+  if (!document.hidden && asked === 0) {
+    await takeOver(location.href).catch(() => {}); // the service restarts, or the network is away: try again
   }
   plan();
 }
 
-/**
- * Takes over the live parts of a page as the server has it now. Returns false when it was overtaken by a
- * later load.
- */
+/** Shows the live parts of a page that somebody asked for. Returns false when a later load overtook it. */
 export async function load(url) {
+  asked++;
+  try {
+    return await takeOver(url);
+  } finally {
+    asked--;
+  }
+}
+
+/** Takes over the live parts of a page as the server has it now. */
+async function takeOver(url) {
   const mine = ++shown;
   const answer = await fetch(url, { headers: etag && url === location.href ? { "If-None-Match": etag } : {}, cache: "no-store" });
   if (mine !== shown || answer.status === 304) {

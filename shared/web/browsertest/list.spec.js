@@ -71,6 +71,15 @@ test("a running request moves by itself, without anything jumping", async ({ pag
   expect(await shifts(page) - before).toBeLessThan(0.001);
 });
 
+test("looking for news never overtakes an answer that somebody waits for", async ({ page, world }) => {
+  await page.goto("/"); // something runs, so news are looked for every second
+  await page.route(/repo=/, async (route) => { await pause(2500); await route.continue(); }, { times: 1 });
+  await page.getByLabel("Repository").fill("https://github.com/nodejs/undici.git");
+  await expect(rows(page)).toHaveCount(1);
+  await expect(page).toHaveURL(/repo=/);
+  await expect(rows(page).getByRole("rowheader")).toHaveText(String(world.ids.failed));
+});
+
 test("a new request appears by itself", async ({ page, world }) => {
   await page.goto("/?state=in_progress");
   const id = Number(await world.command("/run"));

@@ -7,7 +7,7 @@ export default defineConfig({
   workers: 1,
   retries: 0,
   forbidOnly: true,
-  timeout: 60_000,
+  timeout: 120_000, // a busy machine is no failure
   expect: { timeout: 15_000 },
   reporter: [["list"]],
   use: {
