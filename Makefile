@@ -107,7 +107,7 @@ golden: ## Rewrite generated documents and golden files; review the diff
 	done
 
 .PHONY: bench
-bench: ## Measure bundling, memory, API and repeat requests; HERMETO= and MIRROR_DIR= compare with peers
+bench: ## Measure bundling, memory, API and repeat requests; UPSTREAM=, HERMETO=, MIRROR_DIR= compare with peers
 	@$(GO) run ./bench
 
 # Its own environment, with every package of it pinned.
