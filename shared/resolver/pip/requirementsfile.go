@@ -28,7 +28,7 @@ const (
 	// MaxRequirementsFiles bounds the files of a request, those that others include among them.
 	MaxRequirementsFiles = 1000
 	// MaxRequirements bounds the requirements of a request, and the options of a file.
-	MaxRequirements = 50_000
+	MaxRequirements = 20_000
 )
 
 // requirementsFile is a parsed requirements file.

@@ -237,6 +237,33 @@ aiowsgi==0.7
 	}
 }
 
+// TestTwoIndexes: each requirements file has its own; one name for two files is refused.
+func TestTwoIndexes(t *testing.T) {
+	const text = `
+-- request.json --
+{"packages": [{"requirements_files": ["a.txt", "b.txt"]}], "settings": {"allowed_indexes": "[\"other.example\"]"}}
+-- repo/a.txt --
+foo==1
+-- repo/b.txt --
+--index-url https://other.example/simple
+NAME==1
+-- registry/foo-1.tar.gz --
+`
+	other := newIndex()
+	other.add("foo-1.tar.gz", pack(t, "foo-1.tar.gz", map[string]string{"PKG-INFO": "Name: foo\nVersion: 1\nSummary: another\n"}))
+	other.add("bar-1.tar.gz", sdist(t, "bar-1.tar.gz", "bar", "1"))
+	other.asHTML = true // its files are on its own host
+	for name, want := range map[string]string{
+		"bar": "",
+		"foo": "foo-1.tar.gz differs between https://pypi.example/simple/ (a.txt) and https://other.example/simple/ (b.txt); a bundle can hold one of them",
+	} {
+		s, w := scenario(t, strings.ReplaceAll(text, "NAME", name))
+		w.hosts["other.example"] = other
+		res := s.Run(t, newResolver(t, s.Request.Settings), w.fetcher(t))
+		wantFault(t, res.Err, fault.OriginClient, fault.InvalidRequestData, want)
+	}
+}
+
 // TestDocuments: what the SBOM learns of the files.
 func TestDocuments(t *testing.T) {
 	res := resolve(t, `

@@ -40,7 +40,6 @@ type index struct {
 	asHTML bool
 	// status of pages, by project, instead of 200.
 	status map[string]int
-	asked  []string
 }
 
 // about says what a page says of a file, besides its name and digest.
@@ -88,7 +87,6 @@ func (x *index) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	project := path.Base(r.URL.Path)
-	x.asked = append(x.asked, project)
 	if status := x.status[project]; status != 0 {
 		w.WriteHeader(status)
 		return
