@@ -48,9 +48,9 @@ test("50,000 dependencies are searched while one types, and the page stays small
   for (const [typed, found] of [["xive-", 17], ["-12345 yarn", 1]]) {
     const started = Date.now();
     await search.fill(typed);
-    await expect(page.locator(".pager p").first()).toHaveText(new RegExp(`of ${found}$`), { timeout: 2000 });
+    await expect(page.locator(".pager p").first()).toHaveText(new RegExp(`of ${found}$`), { timeout: 5000 });
     const took = Date.now() - started;
-    expect(took, `answer to ${typed}`).toBeLessThan(1000);
+    expect(took, `answer to ${typed}`).toBeLessThan(1500);
     console.log(`      "${typed}": ${found} of 50,000 after ${took} ms`);
   }
   await expect(page).toHaveURL(/\?q=-12345\+yarn$/);
