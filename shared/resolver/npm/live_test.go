@@ -145,7 +145,7 @@ func environment(t *testing.T) []string {
 	t.Helper()
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "npm_config_cache=" + t.TempDir(), "npm_config_update_notifier=false",
-		"npm_config_audit=false", "npm_config_fund=false", "npm_config_fetch_retries=0",
+		"npm_config_audit=false", "npm_config_omit_lockfile_registry_resolved=false", "npm_config_fund=false", "npm_config_fetch_retries=0",
 	}
 }
 
@@ -316,6 +316,9 @@ func TestLiveOffline(t *testing.T) {
 	})
 	t.Run("O01 lockfile 3", func(t *testing.T) {
 		files := l.lock(t, "", l.full(), "--lockfile-version=3")
+		if !bytes.Contains(files["package-lock.json"], []byte(npmHost)) {
+			t.Fatal("the lockfile has no URLs of the registry")
+		}
 		res := l.resolve(t, files, ".")
 		for _, version := range []string{"", "7", "8", "9", "10", "11", "12"} {
 			t.Run("npm "+version, func(t *testing.T) {
