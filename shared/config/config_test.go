@@ -55,7 +55,7 @@ func TestDefaults(t *testing.T) {
 			},
 			"npm":      {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
 			"yarn":     {"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
-			"pip":      {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false"},
+			"pip":      {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false", "crates_url": ""},
 			"rubygems": {"url": "https://rubygems.org/", "remote": "https://rubygems.org/"},
 		},
 	}

@@ -45,6 +45,14 @@ func baseURL(v string) (string, error) {
 	return strings.TrimSuffix(v, "/") + "/", nil
 }
 
+// optionalURL is a baseURL, or nothing.
+func optionalURL(v string) (string, error) {
+	if v == "" {
+		return "", nil
+	}
+	return baseURL(v)
+}
+
 // names is a JSON array of texts.
 func names(v string) (string, error) {
 	var out []string

@@ -401,6 +401,11 @@ var settings = []setting{
 		forManager("pip", "allow_weak_hashes", truth),
 	},
 	{
+		"CACHITO_PIP_CRATES_URL", groupPip, "",
+		"Base URL of crates.io's files, `https://static.crates.io/crates/`: the crates that sdists with Rust extensions lock are put into the bundle and reported. Empty: they are not, as with Cachito.",
+		forManager("pip", "crates_url", optionalURL),
+	},
+	{
 		"CACHITO_PIP_REFUSE_TRUSTED_HOST", groupPip, "false",
 		"`true`: a requirements file with --trusted-host fails the request; `false`: a warning. Certificates are checked either way.",
 		forManager("pip", "refuse_trusted_host", truth),

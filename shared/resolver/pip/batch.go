@@ -28,6 +28,8 @@ type batch struct {
 	needs []*need
 	// pages by index and canonical name; artifacts in the order of the needs.
 	pages map[pageKey]*page
+	// crates of the sdists that are Rust extensions, when that is switched on.
+	crates crateSet
 }
 
 // need is a requirement of one package.
@@ -113,7 +115,10 @@ func (b *batch) fetch(ctx context.Context) error {
 	if err := b.verify(ctx); err != nil {
 		return err
 	}
-	return b.checkOut(ctx)
+	if err := b.checkOut(ctx); err != nil {
+		return err
+	}
+	return b.fetchCrates(ctx)
 }
 
 func (b *batch) selector(n *need) *selector {

@@ -21,7 +21,7 @@ func Descriptor() resolver.Descriptor {
 		},
 		Types: Rules(), RefusesReplacements: "pip",
 		Detect:  func(names map[string]bool) bool { return names[defaultFile] },
-		Version: "1",
+		Version: "2",
 		New:     New,
 	}
 }
@@ -34,5 +34,7 @@ func Rules() []packages.Rule {
 			return purl.PyPI(d.Name, d.Version)
 		},
 		Contents: packages.RuntimeContents, ManifestRank: 3,
+	}, {
+		Type: CrateType, PackagePURL: resolver.RepositoryPURL, DependencyPURL: cratePURL,
 	}}
 }

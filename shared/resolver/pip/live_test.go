@@ -28,8 +28,8 @@ const (
 	liveFiles = "files.pythonhosted.org"
 )
 
-// live passes requests on to the public index.
-func live(t *testing.T) (*resolvertest.Fetcher, resolver.Resolver) {
+// live passes requests on to the public index, and to more hosts.
+func live(t *testing.T, more ...string) (*resolvertest.Fetcher, resolver.Resolver) {
 	t.Helper()
 	if os.Getenv("CACHITO_LIVE") != "1" {
 		t.Skip("needs the Python package index: set CACHITO_LIVE=1 (make test-live)")
@@ -51,7 +51,11 @@ func live(t *testing.T) (*resolvertest.Fetcher, resolver.Resolver) {
 		w.WriteHeader(resp.StatusCode)
 		io.Copy(w, resp.Body)
 	})
-	fetcher := resolvertest.NewFetcher(t, map[string]http.Handler{liveIndex: pass, liveFiles: pass})
+	hosts := map[string]http.Handler{}
+	for _, host := range append(more, liveIndex, liveFiles) {
+		hosts[host] = pass
+	}
+	fetcher := resolvertest.NewFetcher(t, hosts)
 	return fetcher, newResolver(t, map[string]string{"index_url": "https://" + liveIndex + "/simple/"})
 }
 

@@ -52,6 +52,7 @@ func (b *batch) output(projects []*project) (resolver.Output, error) {
 				return out, err
 			}
 		}
+		p.Dependencies = append(p.Dependencies, b.crates.dependencies(b.needs, one)...)
 		out.Packages = append(out.Packages, p)
 	}
 	out.Packages = append(out.Packages, locals(projects, out.Packages)...)
@@ -74,6 +75,9 @@ func (b *batch) output(projects []*project) (resolver.Output, error) {
 				indexed = append(indexed, entry)
 			}
 		}
+	}
+	if err := b.crates.add(&out); err != nil {
+		return out, err
 	}
 	out.Deps = sortEntries(append(out.Deps, writeIndex(sortEntries(indexed))))
 	b.rewrite(&out, projects)

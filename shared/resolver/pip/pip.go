@@ -11,6 +11,7 @@
 //	allowed_indexes  JSON array of further hosts that requirements files may name with --index-url
 //	refuse_yanked    "true": a version whose files were all yanked is refused; default "false": a warning
 //	allow_weak_hashes  "true": md5 and sha1 are enough; default "false"
+//	crates_url       base URL of crates.io's files; what sdists with Rust extensions lock is fetched. Empty: it is not
 //	refuse_trusted_host  "true": a requirements file with --trusted-host is refused; default "false": a warning
 package pip
 
@@ -38,6 +39,7 @@ type pip struct {
 	refuseYanked      bool
 	allowWeak         bool
 	refuseTrustedHost bool
+	cratesURL         string // ends in "/", or is empty
 }
 
 // New makes the resolver; one may serve many requests at a time.
@@ -46,6 +48,9 @@ func New(s resolver.Settings) (resolver.Resolver, error) {
 	var err error
 	if p.indexes, err = newIndexes(s.Values["index_url"], s.Values["allowed_indexes"]); err != nil {
 		return nil, err
+	}
+	if p.cratesURL = s.Values["crates_url"]; p.cratesURL != "" {
+		p.cratesURL = withSlash(p.cratesURL)
 	}
 	for key, to := range map[string]*bool{
 		"refuse_yanked": &p.refuseYanked, "allow_weak_hashes": &p.allowWeak, "refuse_trusted_host": &p.refuseTrustedHost,

@@ -23,6 +23,37 @@ func ReadSetup(src string) (Setup, error) {
 	return s, nil
 }
 
+// Argument finds a keyword argument of the same call that ReadSetup reads: the strings of a literal, or of a
+// list of them. nil when there is none. ErrSyntax.
+func Argument(src, name string) ([]string, error) {
+	root, err := parse(src)
+	if err != nil {
+		return nil, err
+	}
+	call, _ := findSetup(root)
+	if call == nil {
+		return nil, nil
+	}
+	var list []string
+	for _, part := range split(call[1 : len(call)-1]) {
+		if len(part) < 3 || !part[0].named(name) || !part[1].is("=") {
+			continue
+		}
+		value := part[2:]
+		if (value[0].is("[") || value[0].is("(")) && closing(value) == len(value)-1 {
+			value = value[1 : len(value)-1]
+		}
+		for _, item := range split(value) {
+			if len(item) > 0 {
+				if v, ok := stringLiteral(item); ok {
+					list = append(list, v.Text)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
 // Attribute is the value of a module's variable: of the last plain assignment on its top level. It is
 // the zero Value when there is none, or when that is no literal. ErrSyntax.
 func Attribute(src, name string) (Value, error) {

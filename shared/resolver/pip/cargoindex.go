@@ -1,0 +1,208 @@
+package pip
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/cachito-serverless/cachito/shared/archive"
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+)
+
+// maxCargoTomlBytes bounds a crate's manifest.
+const maxCargoTomlBytes = 1 << 20
+
+// indexLine is a version of a crate in a registry's index
+// (https://doc.rust-lang.org/cargo/reference/registry-index.html).
+type indexLine struct {
+	Name      string              `json:"name"`
+	Version   string              `json:"vers"`
+	Deps      []indexDependency   `json:"deps"`
+	Checksum  string              `json:"cksum"`
+	Features  map[string][]string `json:"features"`
+	Features2 map[string][]string `json:"features2,omitempty"`
+	Yanked    bool                `json:"yanked"`
+	Links     *string             `json:"links"`
+	Format    int                 `json:"v,omitempty"`
+}
+
+type indexDependency struct {
+	Name            string   `json:"name"`
+	Req             string   `json:"req"`
+	Features        []string `json:"features"`
+	Optional        bool     `json:"optional"`
+	DefaultFeatures bool     `json:"default_features"`
+	Target          *string  `json:"target"`
+	Kind            string   `json:"kind"`
+	Package         *string  `json:"package,omitempty"`
+}
+
+// cargoManifest is the Cargo.toml of a published crate, which cargo has brought into a normal form.
+type cargoManifest struct {
+	cargoDependencies
+	Package *cargoPackage `toml:"package"`
+	Project *cargoPackage `toml:"project"` // of old crates
+	// Features: "dep:x" and "x?/y" need format 2 of the index.
+	Features map[string][]string          `toml:"features"`
+	Target   map[string]cargoDependencies `toml:"target"`
+}
+
+type cargoPackage struct {
+	Name    string  `toml:"name"`
+	Version string  `toml:"version"`
+	Links   *string `toml:"links"`
+}
+
+type cargoDependencies struct {
+	Normal map[string]any `toml:"dependencies"`
+	Dev    map[string]any `toml:"dev-dependencies"`
+	OldDev map[string]any `toml:"dev_dependencies"`
+	Build  map[string]any `toml:"build-dependencies"`
+	OldOne map[string]any `toml:"build_dependencies"`
+}
+
+// readIndexLine makes the index line of a fetched crate from the manifest in it.
+func readIndexLine(ctx context.Context, f resolver.Fetcher, file resolver.File, c crate) (indexLine, error) {
+	shown := c.name + "-" + c.version + ".crate"
+	r, err := f.Open(ctx, file)
+	if err != nil {
+		return indexLine{}, fmt.Errorf("opening %s: %w", shown, err)
+	}
+	defer r.Close()
+	var text []byte
+	err = archive.Walk(ctx, r, archive.Limits{}, func(e archive.Entry, content io.Reader) error {
+		if e.Name != c.name+"-"+c.version+"/Cargo.toml" || e.Size > maxCargoTomlBytes {
+			return nil
+		}
+		if text, err = io.ReadAll(content); err != nil {
+			return err
+		}
+		return errEnough
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return indexLine{}, unreadable(ctx, shown, "Tar", err)
+	}
+	line, err := newIndexLine(text)
+	if err != nil || line.Name != c.name || line.Version != c.version {
+		return line, fault.Client(fault.InvalidFileFormat, "%s is not the crate it is called: its Cargo.toml is missing, malformed or another's", shown).Because(err)
+	}
+	line.Checksum = c.digest.Hex()
+	return line, nil
+}
+
+func newIndexLine(manifest []byte) (indexLine, error) {
+	var doc cargoManifest
+	if err := toml.Unmarshal(manifest, &doc); err != nil {
+		return indexLine{}, err
+	}
+	if doc.Package == nil {
+		doc.Package = doc.Project
+	}
+	if doc.Package == nil {
+		return indexLine{}, errors.New("there is no package")
+	}
+	line := indexLine{Name: doc.Package.Name, Version: doc.Package.Version, Links: doc.Package.Links, Deps: []indexDependency{}, Features: map[string][]string{}}
+	for name, enables := range doc.Features {
+		to := line.Features
+		if slices.ContainsFunc(enables, func(e string) bool { return strings.HasPrefix(e, "dep:") || strings.Contains(e, "?/") }) {
+			if line.Features2 == nil {
+				line.Features2, line.Format = map[string][]string{}, 2
+			}
+			to = line.Features2
+		}
+		if enables == nil {
+			enables = []string{}
+		}
+		to[name] = enables
+	}
+	line.Deps = append(line.Deps, doc.list(nil)...)
+	for _, target := range slices.Sorted(maps.Keys(doc.Target)) {
+		line.Deps = append(line.Deps, doc.Target[target].list(&target)...)
+	}
+	return line, nil
+}
+
+// list are the dependencies of one target, sorted by kind and name.
+func (d cargoDependencies) list(target *string) []indexDependency {
+	var list []indexDependency
+	for _, kind := range []struct {
+		name  string
+		table map[string]any
+	}{{"normal", d.Normal}, {"dev", d.Dev}, {"dev", d.OldDev}, {"build", d.Build}, {"build", d.OldOne}} {
+		for _, name := range slices.Sorted(maps.Keys(kind.table)) {
+			one := indexDependency{Name: name, Req: "*", Features: []string{}, DefaultFeatures: true, Target: target, Kind: kind.name}
+			one.fill(kind.table[name])
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// fill reads "1.0" or {version = "1.0", features = [..]}.
+func (d *indexDependency) fill(value any) {
+	if text, ok := value.(string); ok {
+		d.Req = text
+		return
+	}
+	table, _ := value.(map[string]any)
+	for key, v := range table {
+		switch v := v.(type) {
+		case string:
+			switch key {
+			case "version":
+				d.Req = v
+			case "package":
+				d.Package = &v
+			}
+		case bool:
+			switch key {
+			case "optional":
+				d.Optional = v
+			case "default-features", "default_features":
+				d.DefaultFeatures = v
+			}
+		case []any:
+			if key == "features" {
+				for _, feature := range v {
+					if text, ok := feature.(string); ok {
+						d.Features = append(d.Features, text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// crateIndexPath is where the lines of a crate lie in an index: se/rd/serde.
+func crateIndexPath(name string) string {
+	name = strings.ToLower(name)
+	switch len(name) {
+	case 1, 2:
+		return fmt.Sprintf("%d/%s", len(name), name)
+	case 3:
+		return "3/" + name[:1] + "/" + name
+	}
+	return name[:2] + "/" + name[2:4] + "/" + name
+}
+
+// printIndexLines makes the file of a crate's versions, which must be in order.
+func printIndexLines(lines []indexLine) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	for _, line := range lines {
+		if err := encoder.Encode(line); err != nil {
+			return nil, fmt.Errorf("writing the index of crate %s: %w", line.Name, err)
+		}
+	}
+	return b.Bytes(), nil
+}
