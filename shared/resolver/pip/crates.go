@@ -51,6 +51,14 @@ type crateSet struct {
 	byNeed map[*need][]crate
 }
 
+// rustNeeds is what is known of one sdist.
+type rustNeeds struct {
+	isRust    bool
+	lockName  string // "" when there is no Cargo.lock
+	crates    []crate
+	elsewhere []string // crates that are not of crates.io
+}
+
 // fetchCrates fetches the crates that the sdists' own lockfiles name. Without a lockfile nobody knows what a
 // build would take: the log says so.
 func (b *batch) fetchCrates(ctx context.Context) error {
@@ -58,15 +66,25 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 		return nil
 	}
 	b.crates.byNeed = map[*need][]crate{}
-	sources := make([]*rustSource, len(b.needs))
+	sources := make([]rustNeeds, len(b.needs))
 	err := sideBySide(ctx, maxVerified, len(b.needs), func(ctx context.Context, i int) error {
 		n := b.needs[i]
 		for _, it := range n.items {
 			if it.chosen != nil && it.chosen.isWheel || n.requirement.ext == wheelExtension {
 				continue
 			}
-			var err error
-			if sources[i], err = readRust(ctx, b.in.Fetcher, it.file, path.Base(it.place)); err != nil {
+			s, err := readRust(ctx, b.in.Fetcher, it.file, path.Base(it.place))
+			if err != nil {
+				return err
+			}
+			if s == nil {
+				continue
+			}
+			sources[i] = rustNeeds{isRust: true, lockName: s.lockName}
+			if s.lockName == "" {
+				continue
+			}
+			if sources[i].crates, sources[i].elsewhere, err = parseCargoLock(s.lock, s.lockName+" of "+n.requirement.line); err != nil {
 				return err
 			}
 		}
@@ -77,7 +95,7 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 	}
 	seen := map[string]crate{}
 	for i, s := range sources {
-		if s == nil {
+		if !s.isRust {
 			continue
 		}
 		n := b.needs[i]
@@ -85,15 +103,11 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 			b.in.Log.WarnContext(ctx, "An sdist is built with Rust and has no Cargo.lock: its crates are not in the bundle", "requirement", n.requirement.line)
 			continue
 		}
-		crates, elsewhere, err := parseCargoLock(s.lock, s.lockName+" of "+n.requirement.line)
-		if err != nil {
-			return err
-		}
-		for _, other := range elsewhere {
+		for _, other := range s.elsewhere {
 			b.in.Log.WarnContext(ctx, "A crate does not come from crates.io: it is not in the bundle", "requirement", n.requirement.line, "crate", other)
 		}
-		b.crates.byNeed[n] = crates
-		for _, c := range crates {
+		b.crates.byNeed[n] = s.crates
+		for _, c := range s.crates {
 			key := c.name + " " + c.version
 			if other, ok := seen[key]; ok && other != c {
 				return fault.Client(fault.InvalidChecksum, "The crate %s has two checksums: %s, and in %s of %s %s", key, other.digest, s.lockName, n.requirement.line, c.digest)
