@@ -53,7 +53,7 @@ $(LINT):
 test: ## Run every test that needs no network; with -race where a C compiler is present
 	@echo "$(RACE_SAYS)"
 	$(GO) vet ./...
-	$(GO) test $(RACE) ./...
+	$(GO) test -timeout 25m $(RACE) ./...
 
 # The pages in a real browser, against the real program. npm installs what package-lock.json names, by digest;
 # the browser is the system's (PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH names another one than Debian's).
@@ -132,7 +132,7 @@ ci: lint tidy-check ci-race test-schema test-kerberos test-web test-live demo ##
 .PHONY: ci-race
 ci-race:
 	@if [ -z "$(RACE)" ]; then echo "make ci needs a C compiler for the race detector" >&2; exit 1; fi
-	$(GO) test -race ./...
+	$(GO) test -timeout 25m -race ./...
 
 .PHONY: tidy-check
 tidy-check: ## Fail when go.mod or go.sum are not tidy
