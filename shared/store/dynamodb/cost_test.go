@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"context"
-	"net/http"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // TestCost holds what each use costs: calls, and units of capacity, as docs/design.md has them. A unit read is
 // 4 KB; a unit written is 1 KB, two in a transaction.
 func TestCost(t *testing.T) {
-	m := &meter{base: WholeAnswers(http.DefaultTransport)}
+	m := &meter{base: whole}
 	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	s := open(t, m, WithClock(func() time.Time { now = now.Add(time.Second); return now }))
 	ctx := t.Context()

@@ -17,7 +17,7 @@ import (
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
-		return open(t, WholeAnswers(http.DefaultTransport), WithClock(clock))
+		return open(t, whole, WithClock(clock))
 	})
 }
 
@@ -46,7 +46,7 @@ const testPatience = 2 * time.Minute
 // open opens a new table, which is gone after the test.
 func open(t testing.TB, transport http.RoundTripper, opts ...Option) *Store {
 	t.Helper()
-	client := newClient(emulator(t), WholeAnswers(http.DefaultTransport))
+	client := newClient(emulator(t), whole)
 	table := "cachito-" + rand.Text()
 	if err := CreateTables(t.Context(), client, table); err != nil {
 		t.Fatal(err)

@@ -53,9 +53,10 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // TestStoreLosesAnswers runs the whole contract while every fifth answer is lost: nothing is applied twice.
 func TestStoreLosesAnswers(t *testing.T) {
+	emulator(t) // or skip
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))
-	l := &losing{base: WholeAnswers(http.DefaultTransport), lose: func(string) bool {
+	l := &losing{base: whole, lose: func(string) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return random.IntN(5) == 0
@@ -86,7 +87,7 @@ func newRequest() store.New {
 // minutes), the value that the write left behind tells that it had arrived.
 func TestLostAnswersWithoutTokens(t *testing.T) {
 	forgetful := func(t *testing.T) *Store {
-		return open(t, newToken{&losing{base: WholeAnswers(http.DefaultTransport), lose: firstOf("TransactWriteItems", 1)}})
+		return open(t, newToken{&losing{base: whole, lose: firstOf("TransactWriteItems", 1)}})
 	}
 	t.Run("Create", func(t *testing.T) {
 		s := forgetful(t)
@@ -100,7 +101,7 @@ func TestLostAnswersWithoutTokens(t *testing.T) {
 		}
 	})
 	t.Run("Update", func(t *testing.T) {
-		s := open(t, newToken{&losing{base: WholeAnswers(http.DefaultTransport), lose: lastOf("TransactWriteItems", 2)}})
+		s := open(t, newToken{&losing{base: whole, lose: lastOf("TransactWriteItems", 2)}})
 		if _, err := s.Create(t.Context(), newRequest()); err != nil {
 			t.Fatal(err)
 		}

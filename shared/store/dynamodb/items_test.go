@@ -21,12 +21,13 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cachito-serverless/cachito/shared/awsclient"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
 )
 
 // whole is the transport of tests that need no faults.
-var whole = WholeAnswers(http.DefaultTransport)
+var whole = awsclient.WholeAnswers(http.DefaultTransport)
 
 // TestSeveralProcesses: stores that share nothing but the table allot ids without gaps and lose no update.
 func TestSeveralProcesses(t *testing.T) {
@@ -375,32 +376,5 @@ func TestSortKeysAreInOrder(t *testing.T) {
 	}
 	if !slices.IsSorted(keys) {
 		t.Errorf("not in order: %q", keys)
-	}
-}
-
-// cutOff answers with less than it announced.
-type cutOff struct{}
-
-// RoundTrip implements http.RoundTripper.
-func (cutOff) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.MultiReader(strings.NewReader("{"), broken{}))}, nil
-}
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// TestWholeAnswers: an answer that does not come whole is no answer.
-func TestWholeAnswers(t *testing.T) {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://database.example/", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := WholeAnswers(cutOff{}).RoundTrip(r)
-	if err == nil {
-		res.Body.Close()
-	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("got %v, want io.ErrUnexpectedEOF", err)
 	}
 }
