@@ -418,6 +418,22 @@ type gone struct{ store.Store }
 
 func (gone) Ping(context.Context) error { return errors.New("dial 10.1.2.3: connection refused") }
 
+// TestBusyDatabase: more writers than the database serves are no error of ours; clients come again.
+func TestBusyDatabase(t *testing.T) {
+	w := newWorld(t, settings(), func(d *api.Deps) { d.Store = busyStore{d.Store} })
+	answer := w.ask(http.MethodGet, "/api/v1/requests/1", "", nil)
+	want := `{"error": "The database is busy, please try again later"}` + "\n"
+	if got := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || got != want {
+		t.Errorf("got %d %s, want 503 %s", answer.Code, got, want)
+	}
+}
+
+type busyStore struct{ store.Store }
+
+func (busyStore) Get(context.Context, int64) (request.Request, error) {
+	return request.Request{}, fmt.Errorf("reading request 1: %w: connection refused", store.ErrBusy)
+}
+
 // TestRefusedSettings: New names the setting that cannot work.
 func TestRefusedSettings(t *testing.T) {
 	tests := []struct {
