@@ -7,12 +7,12 @@
 //
 // Settings (resolver.Settings.Values):
 //
-//	index_url        simple index (PEP 503, PEP 691) that is asked, with "/" at its end
-//	allowed_indexes  JSON array of further hosts that requirements files may name with --index-url
-//	refuse_yanked    "true": a version whose files were all yanked is refused; default "false": a warning
-//	allow_weak_hashes  "true": md5 and sha1 are enough; default "false"
-//	crates_url       base URL of crates.io's files; what sdists with Rust extensions lock is fetched. Empty: it is not
+//	index_url            simple index (PEP 503, PEP 691) that is asked, with "/" at its end
+//	allowed_indexes      JSON array of further hosts that requirements files may name with --index-url
+//	refuse_yanked        "true": a version whose files were all yanked is refused; default "false": a warning
+//	allow_weak_hashes    "true": md5 and sha1 are enough; default "false"
 //	refuse_trusted_host  "true": a requirements file with --trusted-host is refused; default "false": a warning
+//	crates_url           base URL of crates.io's files: the crates that sdists lock are fetched; default "": they are not
 package pip
 
 import (

@@ -97,8 +97,8 @@ func (s *selector) relevant(file, project, version string) bool {
 }
 
 // choose returns the files for a pinned requirement: the best source distribution, and the wheels that
-// the filter wants. Both lists may only be empty together when the filter says that the requirement is
-// for other platforms.
+// the filter wants. There may only be none of either when the filter says that the requirement is for other
+// platforms.
 func (s *selector) choose(ctx context.Context, r *requirement, page []distribution, lock locked) ([]chosen, error) {
 	wantSdist, wantWheels := s.binary.wanted(r.written)
 	elsewhere := s.binary.excludes(r.condition)
@@ -122,11 +122,11 @@ func (s *selector) choose(ctx context.Context, r *requirement, page []distributi
 	switch {
 	case len(files) > 0:
 		return files, nil
-	case len(refused) > 0:
-		return nil, lock.failed(refused[0])
 	case wantWheels && elsewhere:
 		s.log.InfoContext(ctx, "A requirement is not for the platform of the wheels and has no sdist: it is left out", "requirement", r.line)
 		return nil, nil
+	case len(refused) > 0:
+		return nil, lock.failed(refused[0])
 	case !wantWheels && !r.locked:
 		return nil, fault.Client(fault.InvalidRequestData, "No sdists found for package %s==%s", r.written, r.version)
 	case !wantSdist && !r.locked:
@@ -139,7 +139,6 @@ func (s *selector) choose(ctx context.Context, r *requirement, page []distributi
 // first of the page. refused are those whose digest is not the locked one.
 func (s *selector) sdist(ctx context.Context, r *requirement, page []distribution, lock locked) (best *chosen, refused []string, err error) {
 	bestRank := 0
-	allYanked := false
 	for _, d := range page {
 		name, version, ext, ok := sdistName(d.file, r.written, r.version)
 		if !ok {
@@ -149,8 +148,13 @@ func (s *selector) sdist(ctx context.Context, r *requirement, page []distributio
 			refused = append(refused, d.file)
 			continue
 		}
-		rank := map[string]int{".tar.gz": 3, ".zip": 2}[ext]
-		rank = max(rank, 1)
+		rank := 1
+		switch ext {
+		case ".tar.gz":
+			rank = 3
+		case ".zip":
+			rank = 2
+		}
 		if !d.yanked {
 			rank += 10
 		}
@@ -158,7 +162,7 @@ func (s *selector) sdist(ctx context.Context, r *requirement, page []distributio
 			best, bestRank = &chosen{distribution: d, folder: name, version: version}, rank
 		}
 	}
-	allYanked = best != nil && best.yanked
+	allYanked := best != nil && best.yanked
 	if allYanked && s.refuseYanked {
 		return nil, nil, fault.Client(fault.InvalidRequestData, "All sdists for package %s==%s are yanked", r.written, r.version)
 	}
