@@ -233,7 +233,7 @@ func TestLiveWheels(t *testing.T) {
 -- request.json --
 {"packages": [{"binary": {"packages": "markupsafe, six", "py_version": "PYTHON", "arch": "ARCH"}}]}
 -- repo/requirements.txt --
-MarkupSafe==2.1.5
+MarkupSafe==3.0.3
 six==1.16.0
 pywin32==306; sys_platform == "win32"
 `), map[string]string{"PYTHON": python, "ARCH": arch})
@@ -245,7 +245,7 @@ pywin32==306; sys_platform == "win32"
 	bundle := filepath.Join(t.TempDir(), "bundle")
 	res.Unpack(t, bundle)
 	offline(t, bundle, res, filepath.Join(bin, "pip"), "install", "-q", "--only-binary", ":all:", "-r", "requirements.txt")
-	if got := offline(t, bundle, res, filepath.Join(bin, "python"), "-c", "import six, markupsafe._speedups as s; print(s.escape('<'))"); got != "&lt;\n" {
+	if got := offline(t, bundle, res, filepath.Join(bin, "python"), "-c", "import six, markupsafe, markupsafe._speedups; print(markupsafe.escape('<'))"); got != "&lt;\n" {
 		t.Errorf("got %q", got)
 	}
 }
