@@ -80,6 +80,19 @@ func ReadArchive(ctx context.Context, fetcher resolver.Fetcher, file resolver.Fi
 	return readArchive(ctx, r, file.Size, source)
 }
 
+// CheckArchive is the Check of an Artifact that no digest vouches for: the content must be an archive that
+// ReadArchive can read, and check, when it is not nil, agrees with what it says. So a login page that a
+// registry answers once is not remembered as the package.
+func CheckArchive(ctx context.Context, source string, check func(PackageJSON) error) func(content io.ReaderAt, size int64) error {
+	return func(content io.ReaderAt, size int64) error {
+		found, err := readArchive(ctx, io.NewSectionReader(content, 0, size), size, source)
+		if err != nil || check == nil {
+			return err
+		}
+		return check(found)
+	}
+}
+
 func readArchive(ctx context.Context, r io.Reader, size int64, source string) (PackageJSON, error) {
 	source = withoutSecrets(source)
 	content, err := unpacked(ctx, r, size)

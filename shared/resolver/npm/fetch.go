@@ -61,9 +61,13 @@ func (r *run) download(ctx context.Context, p *project, files []resolver.File) e
 		if err != nil {
 			return err
 		}
-		artifacts = append(artifacts, resolver.Artifact{
+		a := resolver.Artifact{
 			URL: url, Want: w.digests, Describe: strings.TrimSpace(w.name+" "+w.version) + " (" + p.lockPath + ")",
-		})
+		}
+		if len(w.digests) == 0 {
+			a.Check = javascript.CheckArchive(ctx, w.shown(), func(found javascript.PackageJSON) error { return w.identity(found, url) })
+		}
+		artifacts = append(artifacts, a)
 		which = append(which, i)
 	}
 	fetched, err := resolver.FetchAll(ctx, r.in, artifacts)
@@ -98,24 +102,34 @@ func (r *run) urlOf(w wanted) (string, error) {
 // readArchive takes the version from an archive, and compares a registry's that no digest vouches for with
 // what was asked for.
 func (r *run) readArchive(ctx context.Context, w *wanted, f resolver.File, url string) error {
-	shown := w.source
-	if shown == "" {
-		shown = w.name + "@" + w.version
-	}
-	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, f, shown)
+	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, f, w.shown())
 	if err != nil {
 		return err
 	}
-	if w.kind == javascript.FromRegistry && len(w.digests) == 0 {
-		if found.Name != w.name || w.version != "" && plainForm(found.Version) != plainForm(w.version) {
-			return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
-				javascript.FileOf(url), found.Name, found.Version, w.name, w.version)
-		}
-	}
-	if w.kind == javascript.FromRegistry && w.version != "" {
-		return nil
+	if err := w.identity(found, url); err != nil || w.kind == javascript.FromRegistry && w.version != "" {
+		return err
 	}
 	return w.takeVersion(found.Version)
+}
+
+// shown is the dependency in faults about its archive.
+func (w *wanted) shown() string {
+	if w.source == "" {
+		return w.name + "@" + w.version
+	}
+	return w.source
+}
+
+// identity refuses another package than the one a registry was asked for, where no digest does.
+func (w *wanted) identity(found javascript.PackageJSON, url string) error {
+	if w.kind != javascript.FromRegistry || len(w.digests) > 0 {
+		return nil
+	}
+	if found.Name != w.name || w.version != "" && plainForm(found.Version) != plainForm(w.version) {
+		return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
+			javascript.FileOf(url), found.Name, found.Version, w.name, w.version)
+	}
+	return nil
 }
 
 // takeVersion notes the version that an archive says it has.

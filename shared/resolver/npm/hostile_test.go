@@ -3,6 +3,7 @@ package npm
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -102,6 +103,29 @@ func TestHostileRegistry(t *testing.T) {
 			}
 			res.Check(t)
 		})
+	}
+}
+
+// What a registry answers by mistake is not remembered as the package.
+func TestRegistryIsWellAgain(t *testing.T) {
+	const x = askedHost + "/x/-/x-1.0.0.tgz"
+	w := newWorld()
+	s := w.scenario(t, v1(`"x":{"version":"1.0.0","resolved":"R/x/-/x-1.0.0.tgz"}`))
+	well := false
+	w.answers[x] = func(rw http.ResponseWriter, _ *http.Request) {
+		if well {
+			rw.Write(tarball("x", "1.0.0"))
+			return
+		}
+		io.WriteString(rw, "<html>sign in</html>")
+	}
+	fetcher := w.fetcher(t)
+	if f := fault.From(s.Run(t, newResolver(t, nil), fetcher).Err); f == nil || f.Type != fault.InvalidFileFormat {
+		t.Fatalf("while it is ill: got %v, want InvalidFileFormat", f)
+	}
+	well = true
+	if err := s.Run(t, newResolver(t, nil), fetcher).Err; err != nil {
+		t.Errorf("once it is well again: %v", err)
 	}
 }
 

@@ -52,7 +52,11 @@ func (r *run) download(ctx context.Context, p *project) error {
 				return err
 			}
 		}
-		artifacts = append(artifacts, resolver.Artifact{URL: url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")"})
+		a := resolver.Artifact{URL: url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")"}
+		if len(d.digests) == 0 {
+			a.Check = javascript.CheckArchive(ctx, javascript.ReportedSource(d.source), func(found javascript.PackageJSON) error { return d.identity(found, url) })
+		}
+		artifacts = append(artifacts, a)
 		which = append(which, d)
 	}
 	files, err := resolver.FetchAll(ctx, r.in, artifacts)
@@ -83,11 +87,19 @@ func (r *run) readArchive(ctx context.Context, d *dependency, url string) error 
 	if d.kind == javascript.FromURL {
 		return d.takeVersion(found.Version)
 	}
+	d.placeVersion = d.version
+	return d.identity(found, url)
+}
+
+// identity refuses another package than the one a registry was asked for, where no digest does.
+func (d *dependency) identity(found javascript.PackageJSON, url string) error {
+	if d.kind != javascript.FromRegistry || len(d.digests) > 0 {
+		return nil
+	}
 	if found.Name != d.name || plainVersion(found.Version) != plainVersion(d.version) {
 		return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
 			javascript.FileOf(url), found.Name, found.Version, d.name, d.version)
 	}
-	d.placeVersion = d.version
 	return nil
 }
 

@@ -188,14 +188,22 @@ func TestHostileRegistry(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(test.content) })
-				res := s.Run(t, newResolver(t, nil), resolvertest.NewFetcher(t, map[string]http.Handler{askedHost: answer}))
+				now := test.content
+				answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(now) })
+				fetcher := resolvertest.NewFetcher(t, map[string]http.Handler{askedHost: answer})
+				res := s.Run(t, newResolver(t, nil), fetcher)
 				kind, prefix := test.kind, test.prefix
 				if digest != "" {
 					kind, prefix = fault.InvalidChecksum, "The file s-1.0.0.tgz has an unexpected checksum value, expected "+digest[1:]+" but computed "
 				}
 				if f := fault.From(res.Err); f == nil || f.Type != kind || f.Origin != fault.OriginClient || !strings.HasPrefix(f.Message, prefix) {
 					t.Errorf("digest %q: got %v, want %s %q", digest, f, kind, prefix)
+				}
+				// What it answered then is not remembered as the package.
+				if now = good; digest == "" {
+					if err := s.Run(t, newResolver(t, nil), fetcher).Err; err != nil {
+						t.Errorf("once the registry is well again: %v", err)
+					}
 				}
 			}
 		})
