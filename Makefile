@@ -95,6 +95,10 @@ test-kerberos: ## Test logins against a real KDC (Debian: krb5-kdc krb5-admin-se
 test-aws: ## Test the adapters for AWS against an emulator (installed into .tools/, started and stopped)
 	GO=$(GO) ./.ci/test-aws $(RACE)
 
+.PHONY: test-dynoxide
+test-dynoxide: ## Test the DynamoDB adapter against a second, stricter emulator (needs cargo; not part of CI)
+	GO=$(GO) ./.ci/test-dynoxide $(RACE)
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 	@./.ci/fuzz $(FUZZTIME)

@@ -15,10 +15,15 @@ import (
 	"github.com/cachito-serverless/cachito/shared/store/storetest"
 )
 
+// TestStore runs the contract, and judges every call that it makes.
 func TestStore(t *testing.T) {
+	m := &meter{base: whole}
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
-		return open(t, whole, WithClock(clock))
+		return open(t, m, WithClock(clock))
 	})
+	for _, rule := range m.broken {
+		t.Error(rule)
+	}
 }
 
 // emulator is where the tests find DynamoDB: make test-aws starts one.

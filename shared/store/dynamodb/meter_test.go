@@ -52,7 +52,8 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.judge(operation, body); err != nil {
+	keys, err := m.judge(operation, body)
+	if err != nil {
 		return nil, err
 	}
 	body = bytes.Replace(body, []byte("{"), []byte(`{"ReturnConsumedCapacity":"TOTAL",`), 1)
@@ -67,13 +68,14 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res.Body = io.NopCloser(bytes.NewReader(answer))
-	return res, m.count(answer)
+	return res, m.count(answer, keys)
 }
 
-func (m *meter) judge(operation string, body []byte) error {
+// judge returns how many items a batch asks for.
+func (m *meter) judge(operation string, body []byte) (keys int, err error) {
 	var call sent
 	if err := json.Unmarshal(body, &call); err != nil {
-		return err
+		return 0, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,7 +89,7 @@ func (m *meter) judge(operation string, body []byte) error {
 	case "BatchGetItem":
 		for _, table := range call.RequestItems {
 			consistent = table.ConsistentRead
-			m.consumed += float64(len(table.Keys)) // the emulator does not tell; of items of up to 4 KB it is one each
+			keys = len(table.Keys)
 		}
 	}
 	if !slices.Contains(operations, operation) {
@@ -111,13 +113,14 @@ func (m *meter) judge(operation string, body []byte) error {
 			}
 		}
 	}
-	return nil
+	return keys, nil
 }
 
 // capacity is what an answer says it consumed: one table, or a list of them.
 type capacity struct{ CapacityUnits float64 }
 
-func (m *meter) count(answer []byte) error {
+// count adds what an answer consumed. Not every emulator tells it of a batch: a unit for each item of up to 4 KB.
+func (m *meter) count(answer []byte, keys int) error {
 	var told struct{ ConsumedCapacity json.RawMessage }
 	if err := json.Unmarshal(answer, &told); err != nil {
 		return err
@@ -135,6 +138,9 @@ func (m *meter) count(answer []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
+	if len(list) == 0 {
+		list = append(list, capacity{float64(keys)})
+	}
 	for _, c := range list {
 		m.consumed += c.CapacityUnits
 	}
