@@ -51,7 +51,8 @@ func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errLost
 }
 
-// TestStoreLosesAnswers runs the whole contract while every fifth answer is lost: nothing is applied twice.
+// TestStoreLosesAnswers runs the contract while every fifth answer is lost: nothing is applied twice. Only the
+// case that is about amount is left out.
 func TestStoreLosesAnswers(t *testing.T) {
 	emulator(t) // or skip
 	var mu sync.Mutex
@@ -63,7 +64,7 @@ func TestStoreLosesAnswers(t *testing.T) {
 	}}
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
 		return open(t, l, WithClock(clock))
-	})
+	}, storetest.Thousands)
 	for _, operation := range []string{"TransactWriteItems", "PutItem", "Query", "GetItem", "BatchGetItem"} {
 		if l.lost[operation] == 0 {
 			t.Errorf("no answer of %s was lost: the test tests nothing", operation)

@@ -163,7 +163,7 @@ var listCases = []testCase{
 			w.Errorf("Metrics: got %v, want ErrPageOutOfRange", err)
 		}
 	}},
-	{"thousands", func(w *world) {
+	{Thousands, func(w *world) {
 		for i := range manyIDs {
 			w.create(func(n *store.New) {
 				n.Repo = eggs
