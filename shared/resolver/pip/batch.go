@@ -3,6 +3,7 @@ package pip
 import (
 	"context"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 
@@ -216,7 +217,7 @@ func (b *batch) choose(ctx context.Context) error {
 }
 
 // artifact is what is asked of the network for a file.
-func (n *need) artifact(it *item) resolver.Artifact {
+func (n *need) artifact(ctx context.Context, it *item) resolver.Artifact {
 	a := resolver.Artifact{Describe: path.Base(it.place), MaxBytes: MaxDistributionBytes}
 	if it.chosen == nil {
 		a.URL = n.requirement.url[:indexAny(n.requirement.url, "#")]
@@ -227,6 +228,16 @@ func (n *need) artifact(it *item) resolver.Artifact {
 	a.Want = integrity.Strongest(it.chosen.digests)
 	if _, proven := n.lock.allows(it.chosen.digests); !proven && len(a.Want) == 0 {
 		a.Want = n.lock.digests
+	}
+	if len(a.Want) == 0 {
+		// What the index answers by mistake must not be remembered as the file.
+		a.Check = func(content io.ReaderAt, size int64) error {
+			m, err := it.look()(ctx, content, size, it.chosen.file)
+			if err != nil {
+				return err
+			}
+			return n.identity(it, m)
+		}
 	}
 	return a
 }
@@ -241,7 +252,7 @@ func (b *batch) download(ctx context.Context) error {
 			if n.requirement.kind == fromGit {
 				continue
 			}
-			a := n.artifact(&n.items[i])
+			a := n.artifact(ctx, &n.items[i])
 			key := a.URL + fmt.Sprint(a.Want)
 			at, ok := position[key]
 			if !ok {
@@ -289,15 +300,27 @@ func (n *need) verify(ctx context.Context, f resolver.Fetcher, it *item) error {
 			return err
 		}
 	}
-	look := verifySdist
-	if it.chosen.isWheel {
-		look = verifyWheel
-	}
-	m, err := look(ctx, f, it.file, name)
-	if err != nil || n.lock.any {
+	m, err := lookInto(ctx, f, it.file, name, it.look())
+	if err != nil {
 		return err
 	}
-	return m.names(name, n.requirement.written, n.requirement.version)
+	return n.identity(it, m)
+}
+
+// look is how the file's metadata is read.
+func (it *item) look() look {
+	if it.chosen.isWheel {
+		return wheelMetadata
+	}
+	return sdistMetadata
+}
+
+// identity refuses another project or version than the one that the index was asked for.
+func (n *need) identity(it *item, m coreMetadata) error {
+	if n.lock.any {
+		return nil
+	}
+	return m.names(it.chosen.file, n.requirement.written, n.requirement.version)
 }
 
 // checkOut fetches git requirements, each commit once.

@@ -294,7 +294,7 @@ func TestVerifySdist(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f, file := stored(t, tt.content)
-			m, err := verifySdist(t.Context(), f, file, tt.file)
+			m, err := lookInto(t.Context(), f, file, tt.file, sdistMetadata)
 			wantFault(t, err, fault.OriginClient, fault.ValidationError, tt.wantErr)
 			if tt.wantErr == "" && (m.name != "foo" || m.version != "1") {
 				t.Errorf("got %+v", m)
@@ -317,7 +317,7 @@ func TestVerifyBomb(t *testing.T) {
 	must(t, w.Close())
 	must(t, z.Close())
 	f, file := stored(t, b.Bytes())
-	_, err = verifySdist(t.Context(), f, file, "foo-1.tar.gz")
+	_, err = lookInto(t.Context(), f, file, "foo-1.tar.gz", sdistMetadata)
 	wantFault(t, err, fault.OriginClient, fault.ValidationError, "Cannot open foo-1.tar.gz as a Tar file. Error: …")
 }
 
@@ -351,7 +351,7 @@ func FuzzVerifySdist(f *testing.F) {
 	f.Add([]byte("BZh91AY&SY"), "foo-1.tar.bz2")
 	f.Fuzz(func(t *testing.T, content []byte, name string) {
 		fetcher, file := stored(t, content)
-		m, err := verifySdist(t.Context(), fetcher, file, name)
+		m, err := lookInto(t.Context(), fetcher, file, name, sdistMetadata)
 		if err == nil && !m.found && !strings.HasSuffix(name, ".tar.Z") {
 			t.Error("no metadata and no error")
 		}

@@ -171,6 +171,32 @@ func TestIndexTrouble(t *testing.T) {
 	}
 }
 
+// What an index answers by mistake is not remembered as the file, where no digest would tell.
+func TestIndexIsWellAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		ill  func(good []byte) []byte
+	}{
+		{"a page for people", func([]byte) []byte { return []byte("<html>sign in</html>") }},
+		{"half of it", func(good []byte) []byte { return good[:len(good)/2] }},
+		{"nothing", func([]byte) []byte { return nil }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, w := scenario(t, "-- repo/requirements.txt --\nfoo==1.0\n-- registry/foo-1.0.tar.gz --\n-- registry/about.json --\n{\"foo-1.0.tar.gz\": {\"digest\": \"none\"}}\n")
+			fetcher := w.fetcher(t)
+			good := w.index.files["foo-1.0.tar.gz"]
+			w.index.files["foo-1.0.tar.gz"] = tt.ill(good)
+			if f := fault.From(s.Run(t, newResolver(t, nil), fetcher).Err); f == nil || f.Type != fault.ValidationError {
+				t.Fatalf("while it is ill: got %v, want ValidationError", f)
+			}
+			w.index.files["foo-1.0.tar.gz"] = good
+			if err := s.Run(t, newResolver(t, nil), fetcher).Err; err != nil {
+				t.Errorf("once it is well again: %v", err)
+			}
+		})
+	}
+}
+
 func TestDownloadTrouble(t *testing.T) {
 	for _, tt := range []struct {
 		name, text string

@@ -41,24 +41,31 @@ type coreMetadata struct {
 	name, version string
 }
 
-// verifySdist looks for the metadata that every sdist of an index has, without unpacking it. .tar.Z, which
-// nothing today makes, is not looked into. Faults: ValidationError.
-func verifySdist(ctx context.Context, f resolver.Fetcher, file resolver.File, name string) (coreMetadata, error) {
+// look reads the metadata of a distribution, whose file name says its format. Faults: ValidationError.
+type look func(ctx context.Context, content io.ReaderAt, size int64, name string) (coreMetadata, error)
+
+// lookInto opens a file of the cache for a look.
+func lookInto(ctx context.Context, f resolver.Fetcher, file resolver.File, name string, look look) (coreMetadata, error) {
 	r, err := f.Open(ctx, file)
 	if err != nil {
 		return coreMetadata{}, fmt.Errorf("opening %s: %w", name, err)
 	}
 	defer r.Close()
-	var m coreMetadata
+	return look(ctx, r, file.Size, name)
+}
+
+// sdistMetadata looks for the metadata that every sdist of an index has, without unpacking it. .tar.Z, which
+// nothing today makes, is not looked into.
+func sdistMetadata(ctx context.Context, content io.ReaderAt, size int64, name string) (m coreMetadata, err error) {
 	switch {
 	case strings.HasSuffix(name, ".tar.Z"):
 		return m, nil
 	case strings.HasSuffix(name, ".zip"):
-		if m, err = zipMetadata(r, file.Size, isTopLevelPkgInfo, isPkgInfo); err != nil {
+		if m, err = zipMetadata(content, size, isTopLevelPkgInfo, isPkgInfo); err != nil {
 			return m, unreadable(ctx, name, "Zip", err)
 		}
 	default:
-		if m, err = tarMetadata(ctx, r); err != nil {
+		if m, err = tarMetadata(ctx, io.NewSectionReader(content, 0, size)); err != nil {
 			return m, unreadable(ctx, name, "Tar", err)
 		}
 	}
@@ -76,18 +83,13 @@ func unreadable(ctx context.Context, name, kind string, err error) error {
 	return fault.Client(fault.ValidationError, "Cannot open %s as a %s file. Error: %v", name, kind, err)
 }
 
-// verifyWheel reads a wheel's own metadata.
-func verifyWheel(ctx context.Context, f resolver.Fetcher, file resolver.File, name string) (coreMetadata, error) {
-	r, err := f.Open(ctx, file)
-	if err != nil {
-		return coreMetadata{}, fmt.Errorf("opening %s: %w", name, err)
-	}
-	defer r.Close()
+// wheelMetadata reads a wheel's own metadata.
+func wheelMetadata(ctx context.Context, content io.ReaderAt, size int64, name string) (coreMetadata, error) {
 	isMetadata := func(entry string) bool {
 		dir, ok := strings.CutSuffix(entry, ".dist-info/METADATA")
 		return ok && !strings.Contains(dir, "/")
 	}
-	m, err := zipMetadata(r, file.Size, isMetadata, isMetadata)
+	m, err := zipMetadata(content, size, isMetadata, isMetadata)
 	if err != nil {
 		return m, unreadable(ctx, name, "Zip", err)
 	}
