@@ -15,7 +15,7 @@ import (
 // 100 new ones are added all or none; more in several transactions, which a repeat completes.
 func (s *Store) AddConfigFiles(ctx context.Context, id int64, files []request.ConfigFile) error {
 	turn := s.changing[uint64(id)%stripes]
-	if err := turn.enter(ctx); err != nil {
+	if err := s.enter(ctx, turn); err != nil {
 		return err
 	}
 	defer turn.leave()

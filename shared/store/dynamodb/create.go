@@ -23,7 +23,7 @@ func (s *Store) Create(ctx context.Context, n store.New) (request.Request, error
 }
 
 func (s *Store) create(ctx context.Context, n store.New) (request.Request, error) {
-	if err := s.creating.enter(ctx); err != nil {
+	if err := s.enter(ctx, s.creating); err != nil {
 		return request.Request{}, err
 	}
 	defer s.creating.leave()

@@ -9,6 +9,7 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -96,11 +97,18 @@ type gate chan struct{}
 
 func newGate() gate { return make(gate, 1) }
 
-// enter waits for its turn; the caller leaves.
-func (g gate) enter(ctx context.Context) error {
+// errTurn: others of this process hold a request, or creation, for too long.
+var errTurn = errors.New("waiting for this process's other writers")
+
+// enter waits for its turn, as long as a call is tried; the caller leaves. store.ErrBusy.
+func (s *Store) enter(ctx context.Context, g gate) error {
+	timeout := time.NewTimer(s.patience)
+	defer timeout.Stop()
 	select {
 	case g <- struct{}{}:
 		return nil
+	case <-timeout.C:
+		return fmt.Errorf("%w: %w", store.ErrBusy, errTurn)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

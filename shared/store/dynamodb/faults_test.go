@@ -182,6 +182,25 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// TestTurns: a writer that waits for others of its process gives up as well.
+func TestTurns(t *testing.T) {
+	s := New(newClient("http://database.example", refuse{}), "cachito", WithPatience(50*time.Millisecond))
+	s.creating <- struct{}{}
+	for i := range s.changing {
+		s.changing[i] <- struct{}{}
+	}
+	for name, call := range map[string]func(context.Context) error{
+		"Create":         func(ctx context.Context) error { _, err := s.Create(ctx, newRequest()); return err },
+		"Update":         func(ctx context.Context) error { _, err := s.Update(ctx, 1, store.Update{}); return err },
+		"Lease":          func(ctx context.Context) error { return s.Lease(ctx, -1, "source", time.Time{}) },
+		"AddConfigFiles": func(ctx context.Context) error { return s.AddConfigFiles(ctx, 1, nil) },
+	} {
+		if err := call(t.Context()); !errors.Is(err, store.ErrBusy) || !errors.Is(err, errTurn) {
+			t.Errorf("%s: got %v, want ErrBusy because of errTurn", name, err)
+		}
+	}
+}
+
 // refuse is a network that does not answer.
 type refuse struct{}
 

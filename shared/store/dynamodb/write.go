@@ -20,7 +20,7 @@ import (
 // on condition that the request is still what was read; else it begins again. The result has its history.
 func (s *Store) modify(ctx context.Context, id int64, change func(*transaction, *request.Request) (*request.StateChange, error)) (request.Request, error) {
 	turn := s.changing[uint64(id)%stripes]
-	if err := turn.enter(ctx); err != nil {
+	if err := s.enter(ctx, turn); err != nil {
 		return request.Request{}, err
 	}
 	defer turn.leave()
@@ -160,7 +160,7 @@ func (s *Store) Progress(ctx context.Context, id int64, step string, p request.P
 // harmless when it is done twice.
 func (s *Store) note(ctx context.Context, id int64, step string, f func(*request.Request, *request.Step)) error {
 	turn := s.changing[uint64(id)%stripes]
-	if err := turn.enter(ctx); err != nil {
+	if err := s.enter(ctx, turn); err != nil {
 		return err
 	}
 	defer turn.leave()
