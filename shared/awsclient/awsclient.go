@@ -88,12 +88,13 @@ func limitTransport(t *http.Transport) {
 }
 
 // Retryer sends a call up to n times. Its pauses begin at some 50 ms and end at 5 s; the SDK's own begin at
-// half a second, which is long beside calls that take milliseconds.
-func Retryer(n int) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
+// half a second, which is long beside calls that take milliseconds. A client whose calls mostly fail stops
+// trying again, as the SDK has it, unless options change that.
+func Retryer(n int, options ...func(*retry.StandardOptions)) aws.Retryer {
+	return retry.NewStandard(append([]func(*retry.StandardOptions){func(o *retry.StandardOptions) {
 		o.MaxAttempts = n
 		o.Backoff = pauses{}
-	})
+	}}, options...)...)
 }
 
 const (

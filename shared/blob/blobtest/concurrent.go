@@ -58,22 +58,4 @@ var concurrentCases = []testCase{
 		}
 		wg.Wait()
 	}},
-	{"puts and deletes below the same prefix", func(w *world) {
-		var wg sync.WaitGroup
-		for i := range writers {
-			wg.Go(func() {
-				key := fmt.Sprintf("p/q/%d", i)
-				for range 25 {
-					if err := w.b.Put(w.Context(), key, []byte("x"), false); err != nil {
-						w.Error(err)
-					}
-					if err := w.b.Delete(w.Context(), key); err != nil {
-						w.Error(err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		w.equal("keys", w.keys(""), []string(nil))
-	}},
 }

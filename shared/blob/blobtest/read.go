@@ -3,8 +3,6 @@ package blobtest
 import (
 	"errors"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
@@ -78,54 +76,7 @@ var readCases = []testCase{
 	}},
 }
 
-// oddKeys are keys that file systems, URLs or XML might change or mix up.
-var oddKeys = []string{
-	"A", "a", "a-b", "a.b", "a/b", "a/b/c", "a0", "ab", "a b", "a+b", "a%b", "a%25b", "a!", "a~", "a~/b", "a!/b", "~", "!",
-	"...", "..a", ".a/b", "a.", "con", "nul.txt", `back\slash`, "quo\"te'<&>*?|:;#", "ümlaut/é/日本語/🙂", "e\u0301", "\u00e9", "Z/z", "z/Z",
-	"deps/gomod/pkg/mod/cache/download/github.com/!burnt!sushi/toml/@v/v1.zip", "a=b,c@d", "-", "_", "-a/-b",
-	strings.Repeat("x", blob.MaxKeyBytes), strings.Repeat("é", blob.MaxKeyBytes/2), strings.Repeat("a/", blob.MaxKeyBytes/2-1) + "a",
-}
-
-// longKeys share beginnings as long as file names may be, and go on in every way.
-func longKeys() []string {
-	var keys []string
-	for n := 250; n <= 257; n++ {
-		for _, end := range []string{"", "-", "/x", "0", "b", "é", "\U0001F642x", "-/x", "b/x", strings.Repeat("b", 260)} {
-			keys = append(keys, strings.Repeat("a", n)+end)
-		}
-	}
-	return keys
-}
-
 var listCases = []testCase{
-	{"odd keys stay apart and in order", func(w *world) {
-		for i, key := range oddKeys {
-			w.ok(w.b.Put(w.Context(), key, []byte{byte(i)}, false))
-		}
-		for i, key := range oddKeys {
-			w.content(key, string([]byte{byte(i)}))
-		}
-		w.equal("keys", w.keys(""), slices.Sorted(slices.Values(oddKeys)))
-		w.ok(w.b.Delete(w.Context(), oddKeys...))
-		w.equal("after deleting", w.keys(""), []string(nil))
-	}},
-	{"long keys are in order", func(w *world) {
-		want := slices.Compact(slices.Sorted(slices.Values(longKeys())))
-		w.put(want...)
-		w.equal("keys", w.keys(""), want)
-		for _, n := range []int{249, 252, 254, 255, 256, 300} {
-			prefix := strings.Repeat("a", n)
-			w.equal("prefix", w.keys(prefix), withPrefix(want, prefix))
-			w.equal("prefix", w.keys(prefix+"b"), withPrefix(want, prefix+"b"))
-		}
-	}},
-	{"prefix", func(w *world) {
-		keys := []string{"a", "a-b", "a/b", "a/b/c", "a/bc", "ab/c", "b"}
-		w.put(keys...)
-		for _, prefix := range []string{"", "a", "a/", "a/b", "a/b/", "a/b/c", "a/b/c/", "ab", "A", "c", "b", "/", "a-"} {
-			w.equal("prefix "+prefix, w.keys(prefix), withPrefix(keys, prefix))
-		}
-	}},
 	{"sizes, and an early end", func(w *world) {
 		w.put("a", "b", "c")
 		var got []string
@@ -141,18 +92,6 @@ var listCases = []testCase{
 		}
 		w.equal("keys", got, []string{"a", "b"})
 	}},
-	{"deleting what is listed", func(w *world) {
-		keys := []string{"a", "a/b", "c/d/e", "c/d/f", "g"}
-		w.put(keys...)
-		var got []string
-		for info, err := range w.b.List(w.Context(), "") {
-			w.ok(err)
-			got = append(got, info.Key)
-			w.ok(w.b.Delete(w.Context(), info.Key))
-		}
-		w.equal("listed", got, keys)
-		w.equal("left", w.keys(""), []string(nil))
-	}},
 	{"more than a page of S3", func(w *world) {
 		var want []string
 		for i := range 1100 {
@@ -163,14 +102,4 @@ var listCases = []testCase{
 		w.ok(w.b.Delete(w.Context(), want...)) // more than S3 deletes at once
 		w.equal("left", w.keys(""), []string(nil))
 	}},
-}
-
-func withPrefix(sorted []string, prefix string) []string {
-	var list []string
-	for _, key := range sorted {
-		if strings.HasPrefix(key, prefix) {
-			list = append(list, key)
-		}
-	}
-	return list
 }

@@ -130,17 +130,6 @@ var writeCases = []testCase{
 		w.ok(w.b.Compose(w.Context(), "taken", []blob.Part{{Bytes: []byte("<")}, {Key: "taken", Length: 7}, {Bytes: []byte(">")}}, true))
 		w.content("taken", "<content>")
 	}},
-	{"delete", func(w *world) {
-		w.put("a", "a/b", "a/c", "d")
-		w.ok(w.b.Delete(w.Context(), "a", "none", "d"))
-		w.equal("keys", w.keys(""), []string{"a/b", "a/c"})
-		w.ok(w.b.Delete(w.Context(), "a", "a/b/c", "a/b"))
-		w.ok(w.b.Delete(w.Context()))
-		w.equal("keys", w.keys(""), []string{"a/c"})
-		w.missing("a/b")
-		w.put("a/b")
-		w.content("a/b", "content of a/b")
-	}},
 	{"touch", func(w *world) {
 		w.put("a", "b")
 		before, err := w.b.Stat(w.Context(), "a")
