@@ -130,7 +130,7 @@ $(SCHEMATHESIS): schematest/requirements.txt
 .PHONY: ci
 # Fuzzing is not part of it: what a random search finds must not depend on whose commit comes next. The seeds
 # run with the tests; run `make fuzz` nightly, and before changing a parser.
-ci: lint tidy-check ci-race test-schema test-kerberos test-web test-live demo ## What CI runs besides `make test`
+ci: lint tidy-check ci-race test-aws test-schema test-kerberos test-web test-live demo ## What CI runs besides `make test`
 
 # `make test` has used the race detector already where it could; CI insists on it.
 .PHONY: ci-race
