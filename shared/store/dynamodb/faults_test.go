@@ -65,11 +65,13 @@ func TestStoreLosesAnswers(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
 		return open(t, l, WithClock(clock))
 	}, storetest.Thousands)
-	for _, operation := range []string{"TransactWriteItems", "PutItem", "Query", "GetItem", "BatchGetItem"} {
-		if l.lost[operation] == 0 {
-			t.Errorf("no answer of %s was lost: the test tests nothing", operation)
+	t.Run("answers were lost", func(t *testing.T) {
+		for _, operation := range operations {
+			if l.lost[operation] == 0 {
+				t.Errorf("no answer of %s was lost: the test tests nothing", operation)
+			}
 		}
-	}
+	})
 }
 
 func firstOf(operation string, n int32) func(string) bool {

@@ -237,6 +237,28 @@ func TestLargeThings(t *testing.T) {
 	})
 }
 
+// TestListAgreesWithItself: when counts stay different from what is there, what is there counts.
+func TestListAgreesWithItself(t *testing.T) {
+	s := open(t, whole)
+	for range 5 {
+		if _, err := s.Create(t.Context(), newRequest()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	progress := store.FilterValue{Filter: store.FilterState, Value: string(request.StateInProgress)}
+	count := blockKey(progress, 0).attributes()
+	for _, n := range []int64{4, 5, 6} {
+		count[attrCount] = number(n)
+		if _, err := s.db.PutItem(t.Context(), &sdk.PutItemInput{TableName: &s.table, Item: count}); err != nil {
+			t.Fatal(err)
+		}
+		list, err := s.List(t.Context(), store.Filter{State: request.StateInProgress}, store.Page{Number: 1, PerPage: 10})
+		if err != nil || list.Total != 5 || len(list.Requests) != 5 {
+			t.Errorf("counted as %d: got %d of %d, %v, want 5 of 5", n, len(list.Requests), list.Total, err)
+		}
+	}
+}
+
 // stingy answers a batch of more than three with three, and leaves the rest for later.
 type stingy struct{ base http.RoundTripper }
 

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -200,7 +201,7 @@ func (s *Store) pageOfOne(ctx context.Context, v store.FilterValue, skip int64, 
 			continue
 		}
 		left := skip
-		err = s.entries(ctx, v, b.last(), 0, int(left)+min(limit, int(total)), func(id int64, _ item) {
+		err = s.entries(ctx, v, b.last(), 0, int(left)+min(limit, math.MaxInt-blockSize), func(id int64, _ item) {
 			if left--; left < 0 && len(ids) < limit {
 				ids = append(ids, id)
 			}
