@@ -20,7 +20,9 @@ func FetchAll(ctx context.Context, in Input, artifacts []Artifact) ([]File, erro
 	files := make([]File, len(artifacts))
 	errs := make([]error, len(artifacts))
 	progress := counter{now: request.Progress{Total: int64(len(artifacts))}, report: in.Progress}
-	progress.show() // how many there are shows before the first has come
+	if len(artifacts) > 0 {
+		progress.show() // how many there are shows before the first has come
+	}
 	group, run := errgroup.WithContext(ctx)
 	group.SetLimit(maxWaiting)
 	for i, a := range artifacts {

@@ -155,7 +155,7 @@ func TestGemOfTwoPackages(t *testing.T) {
 	if diff := cmp.Diff(want, res.Output.Checksums); diff != "" {
 		t.Errorf("checksums (-want +got):\n%s", diff)
 	}
-	if n := len(res.Progress); n != 2 || res.Progress[n-1].Done != 2 || res.Progress[n-1].Total != 2 {
+	if n := len(res.Progress); n != 3 || res.Progress[0].Total != 2 || res.Progress[n-1].Done != 2 || res.Progress[n-1].Total != 2 {
 		t.Errorf("progress: %+v, want two of two", res.Progress)
 	}
 }
