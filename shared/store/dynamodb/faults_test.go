@@ -12,9 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
 	"github.com/cachito-serverless/cachito/shared/store/storetest"
 )
@@ -74,9 +71,10 @@ func TestStoreLosesAnswers(t *testing.T) {
 	})
 }
 
-func firstOf(operation string, n int32) func(string) bool {
+// nthOf loses the nth answer of an operation.
+func nthOf(operation string, n int32) func(string) bool {
 	var seen atomic.Int32
-	return func(op string) bool { return op == operation && seen.Add(1) <= n }
+	return func(op string) bool { return op == operation && seen.Add(1) == n }
 }
 
 func newRequest() store.New {
@@ -89,11 +87,11 @@ func newRequest() store.New {
 // TestLostAnswersWithoutTokens: should the database no longer know a transaction's token (it does so for ten
 // minutes), the value that the write left behind tells that it had arrived.
 func TestLostAnswersWithoutTokens(t *testing.T) {
-	forgetful := func(t *testing.T) *Store {
-		return open(t, newToken{&losing{base: whole, lose: firstOf("TransactWriteItems", 1)}})
+	forgetful := func(t *testing.T, operation string, n int32) *Store {
+		return open(t, newToken{&losing{base: whole, lose: nthOf(operation, n)}})
 	}
 	t.Run("Create", func(t *testing.T) {
-		s := forgetful(t)
+		s := forgetful(t, "TransactWriteItems", 1)
 		req, err := s.Create(t.Context(), newRequest())
 		if err != nil || req.ID != 1 {
 			t.Fatalf("Create: got id %d, %v, want 1", req.ID, err)
@@ -103,33 +101,40 @@ func TestLostAnswersWithoutTokens(t *testing.T) {
 			t.Errorf("Counts: got %d, %v, want 1", counts.Total, err)
 		}
 	})
-	t.Run("Update", func(t *testing.T) {
-		s := open(t, newToken{&losing{base: whole, lose: lastOf("TransactWriteItems", 2)}})
+	// What a repeat would change of all that a store does: the count of the reaper's re-sends.
+	t.Run("MarkSent", func(t *testing.T) {
+		s := forgetful(t, "TransactWriteItems", 2)
 		if _, err := s.Create(t.Context(), newRequest()); err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.Update(t.Context(), 1, store.Update{State: request.StateComplete, Reason: "x"})
-		if err != nil {
+		if err := s.MarkSent(t.Context(), 1, "source", true); err != nil {
 			t.Fatal(err)
 		}
-		if len(got.History) != 2 {
-			t.Errorf("history: got %v, want 2 entries", got.History)
-		}
-		counts, err := s.Counts(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := map[request.State]int64{request.StateInProgress: 0, request.StateComplete: 1, request.StateFailed: 0, request.StateStale: 0}
-		if diff := cmp.Diff(want, counts.ByState); diff != "" {
-			t.Errorf("counts (-want +got):\n%s", diff)
+		got, err := s.Get(t.Context(), 1)
+		if err != nil || got.Steps["source"].Sends != 1 {
+			t.Errorf("got %d re-sends, %v, want 1", got.Steps["source"].Sends, err)
 		}
 	})
-}
-
-// lastOf loses the nth answer of an operation.
-func lastOf(operation string, n int32) func(string) bool {
-	var seen atomic.Int32
-	return func(op string) bool { return op == operation && seen.Add(1) == n }
+	t.Run("Lease", func(t *testing.T) {
+		lost := &losing{base: whole, lose: nthOf("PutItem", 1)}
+		m := &meter{base: lost}
+		s := open(t, m)
+		if _, err := s.Create(t.Context(), newRequest()); err != nil {
+			t.Fatal(err)
+		}
+		m.spend()
+		if err := s.Lease(t.Context(), 1, "source", time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		// One read, the write that arrived, and the one that finds it there.
+		if calls, _ := m.spend(); calls != 2 || lost.lost["PutItem"] != 1 {
+			t.Errorf("got %d answers and %v lost, want 2 and 1", calls, lost.lost)
+		}
+		r, err := s.readRow(t.Context(), 1)
+		if err != nil || r.version != 2 {
+			t.Errorf("the row: got version %d, %v, want 2", r.version, err)
+		}
+	})
 }
 
 // newToken gives each call a token of its own, as if the database had forgotten the one before.
