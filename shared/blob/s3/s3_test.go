@@ -18,7 +18,7 @@ import (
 // server is an S3 of the tests.
 type server struct {
 	name, variable, key, secret string
-	run func(t *testing.T, open func(t *testing.T) blob.Blob)
+	run                         func(t *testing.T, open func(t *testing.T) blob.Blob)
 }
 
 var (
