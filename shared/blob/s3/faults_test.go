@@ -323,10 +323,16 @@ func TestCompose(t *testing.T) {
 				{"whole", []blob.Part{{Key: "big", Length: -1}}, big, 1},
 				{"a small tail", []blob.Part{{Key: "big", Length: -1}, {Bytes: small}}, slices.Concat(big, small), 1},
 				{"a small head", []blob.Part{{Bytes: small}, {Key: "big", Length: -1}}, slices.Concat(small, big), 1},
-				{"small between large", []blob.Part{{Key: "big", Offset: 1, Length: 7 * mb}, {Bytes: small}, {Key: "o+d d/é", Length: -1}, {Bytes: small}},
-					slices.Concat(big[1:7*mb+1], small, odd, small), 1},
-				{"many small", []blob.Part{{Key: "big", Length: 3 * mb}, {Key: "o+d d/é", Offset: 5, Length: 3 * mb}, {Key: "big", Offset: 9 * mb, Length: -1}},
-					slices.Concat(big[:3*mb], odd[5:3*mb+5], big[9*mb:]), 0},
+				{
+					"small between large",
+					[]blob.Part{{Key: "big", Offset: 1, Length: 7 * mb}, {Bytes: small}, {Key: "o+d d/é", Length: -1}, {Bytes: small}},
+					slices.Concat(big[1:7*mb+1], small, odd, small), 1,
+				},
+				{
+					"many small",
+					[]blob.Part{{Key: "big", Length: 3 * mb}, {Key: "o+d d/é", Offset: 5, Length: 3 * mb}, {Key: "big", Offset: 9 * mb, Length: -1}},
+					slices.Concat(big[:3*mb], odd[5:3*mb+5], big[9*mb:]), 0,
+				},
 				{"two large", []blob.Part{{Key: "o+d d/é", Length: -1}, {Key: "big", Length: -1}}, slices.Concat(odd, big), 2},
 			} {
 				t.Run(c.name, func(t *testing.T) {
