@@ -122,6 +122,7 @@ func operation(r *http.Request) string {
 func TestBlobLosesAnswers(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
+			awsclienttest.Endpoint(t, s.variable) // or skip
 			l := &awsclienttest.Losing{Base: awsclienttest.Transport(), Lose: awsclienttest.EveryFifth, Operation: operation}
 			s.run(t, func(t *testing.T) blob.Blob { return s.open(t, l) })
 			for _, name := range []string{"PutObject", "GetObject", "HeadObject", "DeleteObjects", "ListObjectsV2"} {
