@@ -8,9 +8,6 @@ import (
 	"github.com/cachito-serverless/cachito/shared/queue"
 )
 
-// atOnce is how fast a waiting receiver must have what was sent: far less than it waits.
-const atOnce = 250 * time.Millisecond
-
 // patience is how long a receiver waits that must be woken.
 const patience = 30 * time.Second
 
@@ -28,9 +25,9 @@ var concurrentCases = []testCase{
 		})
 	}},
 	{"a waiting receiver finds what becomes visible", func(w *world) {
-		w.ok(w.q.Send(w.Context(), queue.Message{RequestID: 1, Step: "source"}, time.Minute))
-		time.AfterFunc(20*time.Millisecond, func() { w.advance(time.Minute) })
-		if _, err := w.q.Receive(w.Context(), "source", visibility, patience); err != nil {
+		w.ok(w.q.Send(w.Context(), queue.Message{RequestID: 1, Step: "source"}, w.visibility))
+		time.AfterFunc(20*time.Millisecond, func() { w.advance(w.visibility) })
+		if _, err := w.q.Receive(w.Context(), "source", w.visibility, patience); err != nil {
 			w.Error(err)
 		}
 	}},
@@ -49,7 +46,7 @@ var concurrentCases = []testCase{
 			})
 			wg.Go(func() {
 				for {
-					d, err := w.q.Receive(w.Context(), "source", visibility, time.Second)
+					d, err := w.q.Receive(w.Context(), "source", time.Minute, time.Second)
 					if errors.Is(err, queue.ErrEmpty) {
 						return
 					}
@@ -82,7 +79,7 @@ var concurrentCases = []testCase{
 		var wg sync.WaitGroup
 		for range queue.MaxReceives {
 			wg.Go(func() {
-				d, err := w.q.Receive(w.Context(), "source", visibility, patience)
+				d, err := w.q.Receive(w.Context(), "source", w.visibility, patience)
 				if err != nil {
 					w.Error(err)
 					return
@@ -113,7 +110,7 @@ func (w *world) woken(wake func()) {
 	w.Helper()
 	received := make(chan time.Time, 1)
 	go func() {
-		if _, err := w.q.Receive(w.Context(), "source", visibility, patience); err != nil {
+		if _, err := w.q.Receive(w.Context(), "source", w.visibility, patience); err != nil {
 			w.Errorf("waiting: %v", err)
 		}
 		received <- time.Now()
@@ -121,7 +118,7 @@ func (w *world) woken(wake func()) {
 	time.Sleep(50 * time.Millisecond) // let it begin to wait
 	at := time.Now()
 	wake()
-	if d := (<-received).Sub(at); d > atOnce {
-		w.Errorf("the receiver had the message after %s, want at most %s", d, atOnce)
+	if d := (<-received).Sub(at); d > w.atOnce {
+		w.Errorf("the receiver had the message after %s, want at most %s", d, w.atOnce)
 	}
 }
