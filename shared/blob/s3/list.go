@@ -64,7 +64,10 @@ func (b *Blob) list(ctx context.Context, prefix string) iter.Seq2[blob.Info, err
 				return
 			}
 			in.StartAfter, in.ContinuationToken = nil, out.NextContinuationToken
-			last := aws.ToString(out.Contents[len(out.Contents)-1].Key)
+			last := ""
+			if n := len(out.Contents); n > 0 {
+				last = aws.ToString(out.Contents[n-1].Key)
+			}
 			if strings.HasPrefix(last, ownPrefix) && !strings.HasPrefix(prefix, ownPrefix) {
 				in.StartAfter, in.ContinuationToken = aws.String(ownEnd), nil
 			}

@@ -102,7 +102,8 @@ func (u *upload) grow(size int) {
 	u.buf = slices.Grow(u.buf, max(firstBuffer, 2*size)-len(u.buf))
 }
 
-// giveBack lets another writer have a buffer.
+// giveBack lets another writer have a buffer, after a call that succeeded: of one that failed, the transport
+// may still be reading it.
 func (b *Blob) giveBack(buf []byte) {
 	if cap(buf) >= PartBytes {
 		b.buffers.Put(&buf)
@@ -191,8 +192,9 @@ func (u *upload) flush(ctx context.Context) error {
 	case u.b.ahead <- struct{}{}:
 		u.buf = nil
 		u.wg.Go(func() {
-			u.sendPart(ctx, number, buf)
-			u.b.giveBack(buf)
+			if u.sendPart(ctx, number, buf) {
+				u.b.giveBack(buf)
+			}
 			<-u.b.ahead
 		})
 	default:
@@ -202,16 +204,17 @@ func (u *upload) flush(ctx context.Context) error {
 	return u.failed()
 }
 
-func (u *upload) sendPart(ctx context.Context, number int32, content []byte) {
+func (u *upload) sendPart(ctx context.Context, number int32, content []byte) (ok bool) {
 	out, err := u.b.client.UploadPart(ctx, &sdk.UploadPartInput{
 		Bucket: &u.b.bucket, Key: &u.key, UploadId: &u.id, PartNumber: &number, Body: bytes.NewReader(content),
 		ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
 	})
 	if err != nil {
 		u.sent(types.CompletedPart{}, fmt.Errorf("uploading part %d: %w", number, err))
-		return
+		return false
 	}
 	u.sent(types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}, nil)
+	return true
 }
 
 // copyPart has S3 copy the first n bytes of s, in the background.
@@ -269,7 +272,7 @@ func (u *upload) failed() error {
 // finish makes the object. After an error only abort may follow.
 func (u *upload) finish(ctx context.Context, overwrite bool) error {
 	if u.id == "" {
-		return u.b.put(ctx, u.key, u.buf, overwrite)
+		return u.putWhole(ctx, u.key, overwrite)
 	}
 	if len(u.buf) > 0 {
 		if err := u.flush(ctx); err != nil {
@@ -301,10 +304,19 @@ func (u *upload) finish(ctx context.Context, overwrite bool) error {
 	return nil
 }
 
+// putWhole stores what was only collected.
+func (u *upload) putWhole(ctx context.Context, key string, overwrite bool) error {
+	if err := u.b.put(ctx, key, u.buf, overwrite); err != nil {
+		return err
+	}
+	u.b.giveBack(u.buf)
+	u.buf = nil
+	return nil
+}
+
 // abort gives back what was not finished; the caller may have gone away meanwhile.
 func (u *upload) abort(ctx context.Context) error {
 	u.wg.Wait()
-	u.b.giveBack(u.buf)
 	u.buf = nil
 	id := u.id
 	u.id = ""

@@ -61,7 +61,7 @@ func (w *writer) Commit(ctx context.Context, key string, overwrite bool) error {
 		return err
 	}
 	if w.up.id == "" && !w.stored { // small
-		if err := w.b.put(ctx, key, w.up.buf, overwrite); err != nil {
+		if err := w.up.putWhole(ctx, key, overwrite); err != nil {
 			return err
 		}
 		return w.Abort()
