@@ -252,7 +252,8 @@ func TestCompose(t *testing.T) {
 func TestStreamingKeepsMemoryFlat(t *testing.T) {
 	b := versitygw.open(t, nil)
 	const size = 160 << 20
-	const bound = (partsAhead+2)*PartBytes + 24<<20
+	// The collector lets garbage grow to the size of what is alive; a stream held whole would be 160 MB.
+	const bound = (partsAhead+2)*PartBytes + 64<<20
 	runtime.GC() // what other tests left sets the collector's pace
 	runtime.GC()
 	var peak atomic.Uint64
