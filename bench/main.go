@@ -9,6 +9,7 @@
 //	MIRROR_DIR=<folder with owner+name/repo git mirrors>   cobra, caddy and terraform, from the registries
 //	HERMETO=<hermeto command>                              the same by Hermeto, cold; needs MIRROR_DIR
 //	BENCH_ONLY=bundling|api|pages|projects                 that part alone
+//	BENCH_MANAGERS=npm,yarn                                real projects of these package managers alone
 package main
 
 import (

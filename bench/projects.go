@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +65,9 @@ func (b *bench) projects(ctx context.Context) error {
 	}
 	defer git.Close()
 	for _, p := range realProjects {
+		if wanted := os.Getenv("BENCH_MANAGERS"); wanted != "" && !slices.Contains(strings.Split(wanted, ","), p.manager) {
+			continue
+		}
 		url := git.URL(filepath.Base(p.name))
 		ours, err := b.ours(ctx, p, url, git.Host())
 		if err != nil {
@@ -72,11 +77,16 @@ func (b *bench) projects(ctx context.Context) error {
 		promise, kept := "", true
 		if os.Getenv("HERMETO") != "" {
 			fetch, tar, err := b.hermeto(ctx, p, url)
-			if err != nil {
-				return err
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
-			value += fmt.Sprintf("; Hermeto %.1f s and upstream's bundle of it %.1f s: %.1f times as fast",
-				fetch.Seconds(), tar.Seconds(), (fetch+tar).Seconds()/ours.took.Seconds())
+			if err != nil { // a peer's trouble is no reason to measure nothing else
+				lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+				value += fmt.Sprintf("; Hermeto failed after %.1f s (%.200s)", fetch.Seconds(), lines[len(lines)-1])
+			} else {
+				value += fmt.Sprintf("; Hermeto %.1f s and upstream's bundle of it %.1f s: %.1f times as fast",
+					fetch.Seconds(), tar.Seconds(), (fetch+tar).Seconds()/ours.took.Seconds())
+			}
 		}
 		if ours.memory > 0 {
 			promise, kept = "<= 150 MB of memory", ours.memory <= maxMemoryBytes
@@ -147,14 +157,15 @@ func (b *bench) hermeto(ctx context.Context, p realProject, url string) (fetch, 
 	c := exec.CommandContext(ctx, os.Getenv("HERMETO"), "fetch-deps", "--source", source, "--output", fetched, p.peer)
 	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=", "YARN_CACHE_FOLDER="+filepath.Join(home, "yarn"))
 	started := time.Now()
-	if _, err := output(c); err != nil {
-		return 0, 0, err
-	}
+	_, err = output(c)
 	fetch = time.Since(started)
+	if err != nil {
+		return fetch, 0, errors.Join(clienttest.RemoveAll(home), err)
+	}
 	started = time.Now()
 	c = exec.CommandContext(ctx, "python3", "-c", upstreamBundle, source, filepath.Join(fetched, "deps"), filepath.Join(home, "bundle.tar.gz"))
 	if _, err := output(c); err != nil {
-		return 0, 0, err
+		return fetch, 0, err
 	}
 	return fetch, time.Since(started), clienttest.RemoveAll(home)
 }
