@@ -93,6 +93,23 @@ func CheckArchive(ctx context.Context, source string, check func(PackageJSON) er
 	}
 }
 
+// CheckIdentity refuses an archive of a registry that holds another package than name, or another version than
+// version (empty: any), where no digest vouches for it. Versions compare as the registry stores them. Fault:
+// InvalidChecksum.
+func (p PackageJSON) CheckIdentity(url, name, version string) error {
+	if p.Name == name && (version == "" || plainVersion(p.Version) == plainVersion(version)) {
+		return nil
+	}
+	return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
+		FileOf(url), p.Name, p.Version, name, version)
+}
+
+// plainVersion is a version as the registry stores it: without a leading v or =, blanks and build metadata.
+func plainVersion(version string) string {
+	version, _, _ = strings.Cut(strings.TrimSpace(version), "+")
+	return strings.TrimLeft(version, "v= ")
+}
+
 func readArchive(ctx context.Context, r io.Reader, size int64, source string) (PackageJSON, error) {
 	source = withoutSecrets(source)
 	content, err := unpacked(ctx, r, size)

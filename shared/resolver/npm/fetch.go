@@ -125,11 +125,7 @@ func (w *wanted) identity(found javascript.PackageJSON, url string) error {
 	if w.kind != javascript.FromRegistry || len(w.digests) > 0 {
 		return nil
 	}
-	if found.Name != w.name || w.version != "" && plainForm(found.Version) != plainForm(w.version) {
-		return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
-			javascript.FileOf(url), found.Name, found.Version, w.name, w.version)
-	}
-	return nil
+	return found.CheckIdentity(url, w.name, w.version)
 }
 
 // takeVersion notes the version that an archive says it has.
@@ -140,12 +136,6 @@ func (w *wanted) takeVersion(version string) error {
 	}
 	w.version = version
 	return javascript.CheckVersion("The package.json of the dependency "+w.name, w.name, version)
-}
-
-// plainForm is a version as the registry stores it: without a leading v or =, blanks and build metadata.
-func plainForm(version string) string {
-	version, _, _ = strings.Cut(strings.TrimSpace(version), "+")
-	return strings.TrimLeft(version, "v= ")
 }
 
 // pack checks the git dependencies out and packs them.

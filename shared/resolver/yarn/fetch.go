@@ -96,17 +96,7 @@ func (d *dependency) identity(found javascript.PackageJSON, url string) error {
 	if d.kind != javascript.FromRegistry || len(d.digests) > 0 {
 		return nil
 	}
-	if found.Name != d.name || plainVersion(found.Version) != plainVersion(d.version) {
-		return fault.Client(fault.InvalidChecksum, "The file %s holds %q %q instead of %s %s, and the lockfile has no integrity value for it",
-			javascript.FileOf(url), found.Name, found.Version, d.name, d.version)
-	}
-	return nil
-}
-
-// plainVersion is a version as the registry stores it: without a leading v or =, blanks and build metadata.
-func plainVersion(version string) string {
-	version, _, _ = strings.Cut(strings.TrimSpace(version), "+")
-	return strings.TrimLeft(version, "v= ")
+	return found.CheckIdentity(url, d.name, d.version)
 }
 
 // takeVersion notes the version that an archive says it has.
