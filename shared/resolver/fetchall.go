@@ -18,41 +18,54 @@ const maxWaiting = 64
 // of the list that failed before the others were stopped.
 func FetchAll(ctx context.Context, in Input, artifacts []Artifact) ([]File, error) {
 	files := make([]File, len(artifacts))
-	errs := make([]error, len(artifacts))
 	progress := counter{now: request.Progress{Total: int64(len(artifacts))}, report: in.Progress}
 	if len(artifacts) > 0 {
 		progress.show() // how many there are shows before the first has come
 	}
+	err := SideBySide(ctx, maxWaiting, len(artifacts), func(ctx context.Context, i int) error {
+		f, err := in.Fetcher.Fetch(ctx, artifacts[i])
+		if err != nil {
+			return err
+		}
+		files[i] = f
+		progress.add(f.Size)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+// SideBySide does n jobs, at most limit at a time. The first failure stops the others; the error is that of the
+// first of the list that failed by itself.
+func SideBySide(ctx context.Context, limit, n int, job func(ctx context.Context, i int) error) error {
+	errs := make([]error, n)
 	group, run := errgroup.WithContext(ctx)
-	group.SetLimit(maxWaiting)
-	for i, a := range artifacts {
+	group.SetLimit(limit)
+	for i := range n {
 		if run.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			f, err := in.Fetcher.Fetch(run, a)
-			if err != nil {
-				// Those that the first failure stopped have nothing to say.
-				if run.Err() == nil || ctx.Err() != nil {
-					errs[i] = err
-				}
-				return err
+			err := job(run, i)
+			// Those that the first failure stopped have nothing to say.
+			if err != nil && (run.Err() == nil || ctx.Err() != nil) {
+				errs[i] = err
 			}
-			files[i] = f
-			progress.add(f.Size)
-			return nil
+			return err
 		})
 	}
 	failed := group.Wait()
-	if failed == nil {
-		return files, ctx.Err()
-	}
 	for _, err := range errs {
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, failed
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return failed
 }
 
 // counter adds up what is there and reports it. Safe for concurrent use.

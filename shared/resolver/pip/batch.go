@@ -7,8 +7,6 @@ import (
 	"path"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
@@ -141,7 +139,7 @@ func (b *batch) readPages(ctx context.Context) error {
 		}
 		b.pages[key].needs = append(b.pages[key].needs, n)
 	}
-	return sideBySide(ctx, maxPages, len(list), func(ctx context.Context, i int) error {
+	return resolver.SideBySide(ctx, maxPages, len(list), func(ctx context.Context, i int) error {
 		p := list[i]
 		keep := func(file string) bool {
 			return slices.ContainsFunc(p.needs, func(n *need) bool {
@@ -152,36 +150,6 @@ func (b *batch) readPages(ctx context.Context) error {
 		p.files, err = readPage(ctx, b.in.Fetcher, p.key.index, p.key.project, keep)
 		return err
 	})
-}
-
-// sideBySide runs n jobs, at most limit at a time, and returns the error of the first in order that
-// failed by itself.
-func sideBySide(ctx context.Context, limit, n int, job func(ctx context.Context, i int) error) error {
-	errs := make([]error, n)
-	group, run := errgroup.WithContext(ctx)
-	group.SetLimit(limit)
-	for i := range n {
-		group.Go(func() error {
-			if run.Err() != nil {
-				return nil
-			}
-			err := job(run, i)
-			if err != nil && (run.Err() == nil || ctx.Err() != nil) {
-				errs[i] = err
-			}
-			return err
-		})
-	}
-	failed := group.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	if failed == nil {
-		failed = ctx.Err()
-	}
-	return failed
 }
 
 // choose picks the files of each requirement.
@@ -288,7 +256,7 @@ func (b *batch) verify(ctx context.Context) error {
 			}
 		}
 	}
-	return sideBySide(ctx, maxVerified, len(jobs), func(ctx context.Context, i int) error {
+	return resolver.SideBySide(ctx, maxVerified, len(jobs), func(ctx context.Context, i int) error {
 		return jobs[i].need.verify(ctx, b.in.Fetcher, jobs[i].item)
 	})
 }
@@ -338,7 +306,7 @@ func (b *batch) checkOut(ctx context.Context) error {
 		}
 		byPlace[place] = append(byPlace[place], &n.items[0])
 	}
-	return sideBySide(ctx, maxCheckouts, len(places), func(ctx context.Context, i int) error {
+	return resolver.SideBySide(ctx, maxCheckouts, len(places), func(ctx context.Context, i int) error {
 		file, err := fetchGit(ctx, b.in, sources[i], fmt.Sprintf("git-%d", i))
 		for _, it := range byPlace[places[i]] {
 			it.file = file

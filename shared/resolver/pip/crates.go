@@ -67,7 +67,7 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 	}
 	b.crates.byNeed = map[*need][]crate{}
 	sources := make([]rustNeeds, len(b.needs))
-	err := sideBySide(ctx, maxVerified, len(b.needs), func(ctx context.Context, i int) error {
+	err := resolver.SideBySide(ctx, maxVerified, len(b.needs), func(ctx context.Context, i int) error {
 		n := b.needs[i]
 		for _, it := range n.items {
 			if it.chosen != nil && it.chosen.isWheel || n.requirement.ext == wheelExtension {
@@ -140,7 +140,7 @@ func (b *batch) downloadCrates(ctx context.Context) (err error) {
 		return err
 	}
 	set.lines = make([]indexLine, len(set.crates))
-	return sideBySide(ctx, maxVerified, len(set.crates), func(ctx context.Context, i int) error {
+	return resolver.SideBySide(ctx, maxVerified, len(set.crates), func(ctx context.Context, i int) error {
 		var err error
 		set.lines[i], err = readIndexLine(ctx, b.in.Fetcher, set.files[i], set.crates[i])
 		return err
