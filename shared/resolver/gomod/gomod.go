@@ -146,7 +146,7 @@ func environment() map[string]request.EnvironmentVariable {
 
 // Resolve implements resolver.Resolver.
 func (g *goModules) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, error) {
-	paths, err := optionPaths(in.Options)
+	paths, err := resolver.OptionPaths(Name, in.Options, "")
 	if err != nil {
 		return resolver.Output{}, err
 	}

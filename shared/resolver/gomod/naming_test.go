@@ -8,6 +8,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 func TestChooseVendorMode(t *testing.T) {
@@ -183,7 +184,7 @@ func TestOptionPaths(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := optionPaths([]byte(tt.raw))
+			got, err := resolver.OptionPaths(Name, []byte(tt.raw), "")
 			if (err != nil) != tt.fails || strings.Join(got, " ") != tt.want {
 				t.Errorf("got %q (%v), want %q", got, err, tt.want)
 			}

@@ -3,13 +3,14 @@ package javascript
 import (
 	"encoding/json"
 	"path"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 const (
@@ -98,35 +99,17 @@ func Environment() map[string]request.EnvironmentVariable {
 	}
 }
 
-// OptionPaths reads packages.<manager>: [{"path": "a"}, ...]. Missing and empty paths are ignored, equal
-// ones count once; none left is the root. Paths come back cleaned and slash-separated, "." for the root.
+// OptionPaths reads packages.<manager> as resolver.OptionPaths does. Missing and empty paths are ignored, equal
+// ones count once.
 func OptionPaths(manager string, raw json.RawMessage) ([]string, error) {
-	var options []struct {
-		Path string `json:"path"`
+	paths, err := resolver.OptionPaths(manager, raw, "")
+	if err != nil {
+		return nil, err
 	}
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &options); err != nil {
-			return nil, fault.Client(fault.ValidationError,
-				`The value of "packages.%s" must be an array of objects with the following keys: path`, manager).Because(err)
-		}
-	}
-	var paths []string
 	seen := map[string]bool{}
-	for _, o := range options {
-		if o.Path == "" {
-			continue
-		}
-		if !filepath.IsLocal(filepath.FromSlash(o.Path)) {
-			return nil, fault.Client(fault.ValidationError,
-				`The "path" values in the "packages.%s" value must be to a relative path in the source repository`, manager)
-		}
-		if p := path.Clean(o.Path); !seen[p] {
-			seen[p] = true
-			paths = append(paths, p)
-		}
-	}
-	if len(paths) == 0 {
-		paths = []string{"."}
-	}
-	return paths, nil
+	return slices.DeleteFunc(paths, func(p string) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	}), nil
 }

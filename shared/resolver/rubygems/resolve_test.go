@@ -300,12 +300,12 @@ func TestOptions(t *testing.T) {
 		{"paths", `[{"path": "a/./b"}, {"path": "."}, {"path": "c/"}]`, []string{"a/b", ".", "c"}},
 	}
 	for _, tt := range tests {
-		if got, err := optionPaths(json.RawMessage(tt.options)); err != nil || !slices.Equal(got, tt.want) {
+		if got, err := resolver.OptionPaths(Name, json.RawMessage(tt.options), "."); err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %v (%v), want %v", tt.name, got, err, tt.want)
 		}
 	}
 	for _, bad := range []string{`{}`, `[{"path": 1}]`, `[{"path": "../a"}]`, `[{"path": "/a"}]`} {
-		if got, err := optionPaths(json.RawMessage(bad)); !fault.IsClient(err) {
+		if got, err := resolver.OptionPaths(Name, json.RawMessage(bad), "."); !fault.IsClient(err) {
 			t.Errorf("%s: got %v (%v), want a fault of the client", bad, got, err)
 		}
 	}

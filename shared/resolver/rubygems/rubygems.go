@@ -77,7 +77,7 @@ type pkg struct {
 
 // Resolve implements resolver.Resolver.
 func (g *rubyGems) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, error) {
-	paths, err := optionPaths(in.Options)
+	paths, err := resolver.OptionPaths(Name, in.Options, ".")
 	if err != nil {
 		return resolver.Output{}, err
 	}
