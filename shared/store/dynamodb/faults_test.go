@@ -7,64 +7,34 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cachito-serverless/cachito/shared/awsclient/awsclienttest"
 	"github.com/cachito-serverless/cachito/shared/store"
 	"github.com/cachito-serverless/cachito/shared/store/storetest"
 )
 
-// errLost is what the caller of a call sees whose answer was lost.
-var errLost = errors.New("the answer was lost on its way")
-
-// losing is a transport that loses answers: the database has done what was asked, and the caller sees an error.
-type losing struct {
-	base http.RoundTripper
-	lose func(operation string) bool
-
-	mu   sync.Mutex
-	lost map[string]int // by operation
-}
-
-// RoundTrip implements http.RoundTripper.
-func (l *losing) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	res, err := l.base.RoundTrip(r)
-	if err != nil || !l.lose(operation) {
-		return res, err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost == nil {
-		l.lost = map[string]int{}
-	}
-	l.lost[operation]++
-	return nil, errLost
+// losing is a transport that loses the answers that lose names.
+func losing(lose func(operation string, nth, ofAll int) bool) *awsclienttest.Losing {
+	return &awsclienttest.Losing{Base: whole, Lose: lose, Operation: func(r *http.Request) string {
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		return operation
+	}}
 }
 
 // TestStoreLosesAnswers runs the contract while every fifth answer is lost: nothing is applied twice. Only the
 // case that is about amount is left out.
 func TestStoreLosesAnswers(t *testing.T) {
 	emulator(t) // or skip
-	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))
-	l := &losing{base: whole, lose: func(string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return random.IntN(5) == 0
-	}}
+	l := losing(func(string, int, int) bool { return random.IntN(5) == 0 })
 	storetest.Run(t, func(t *testing.T, clock func() time.Time) store.Store {
 		return open(t, l, WithClock(clock))
 	}, storetest.Thousands)
 	t.Run("answers were lost", func(t *testing.T) {
 		for _, operation := range operations {
-			if l.lost[operation] == 0 {
+			if l.Lost(operation) == 0 {
 				t.Errorf("no answer of %s was lost: the test tests nothing", operation)
 			}
 		}
@@ -72,9 +42,8 @@ func TestStoreLosesAnswers(t *testing.T) {
 }
 
 // nthOf loses the nth answer of an operation.
-func nthOf(operation string, n int32) func(string) bool {
-	var seen atomic.Int32
-	return func(op string) bool { return op == operation && seen.Add(1) == n }
+func nthOf(operation string, n int) func(string, int, int) bool {
+	return func(op string, nth, _ int) bool { return op == operation && nth == n }
 }
 
 func newRequest() store.New {
@@ -87,8 +56,8 @@ func newRequest() store.New {
 // TestLostAnswersWithoutTokens: should the database no longer know a transaction's token (it does so for ten
 // minutes), the value that the write left behind tells that it had arrived.
 func TestLostAnswersWithoutTokens(t *testing.T) {
-	forgetful := func(t *testing.T, operation string, n int32) *Store {
-		return open(t, newToken{&losing{base: whole, lose: nthOf(operation, n)}})
+	forgetful := func(t *testing.T, operation string, n int) *Store {
+		return open(t, newToken{losing(nthOf(operation, n))})
 	}
 	t.Run("Create", func(t *testing.T) {
 		s := forgetful(t, "TransactWriteItems", 1)
@@ -116,7 +85,7 @@ func TestLostAnswersWithoutTokens(t *testing.T) {
 		}
 	})
 	t.Run("Lease", func(t *testing.T) {
-		lost := &losing{base: whole, lose: nthOf("PutItem", 1)}
+		lost := losing(nthOf("PutItem", 1))
 		m := &meter{base: lost}
 		s := open(t, m)
 		if _, err := s.Create(t.Context(), newRequest()); err != nil {
@@ -127,8 +96,8 @@ func TestLostAnswersWithoutTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		// One read, the write that arrived, and the one that finds it there.
-		if calls, _ := m.spend(); calls != 2 || lost.lost["PutItem"] != 1 {
-			t.Errorf("got %d answers and %v lost, want 2 and 1", calls, lost.lost)
+		if calls, _ := m.spend(); calls != 2 || lost.Lost("PutItem") != 1 {
+			t.Errorf("got %d answers and %v lost, want 2 and 1", calls, lost.Lost("PutItem"))
 		}
 		r, err := s.readRow(t.Context(), 1)
 		if err != nil || r.version != 2 {
@@ -177,7 +146,7 @@ func TestBusy(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := c.call(t.Context()); !errors.Is(err, store.ErrBusy) || !errors.Is(err, errLost) {
+			if err := c.call(t.Context()); !errors.Is(err, store.ErrBusy) || !errors.Is(err, awsclienttest.ErrLost) {
 				t.Errorf("got %v, want ErrBusy with its cause", err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -212,4 +181,4 @@ func TestTurns(t *testing.T) {
 type refuse struct{}
 
 // RoundTrip implements http.RoundTripper.
-func (refuse) RoundTrip(*http.Request) (*http.Response, error) { return nil, errLost }
+func (refuse) RoundTrip(*http.Request) (*http.Response, error) { return nil, awsclienttest.ErrLost }
