@@ -125,9 +125,9 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 		at.tools = cfg.ToolDir
 	}
 	known := all.List()
-	enabled, err := enabledManagers(cfg, known)
+	enabled, err := resolver.Enabled(known, cfg.PackageManagers)
 	if err != nil {
-		return nil, err
+		return nil, usagef("CACHITO_PACKAGE_MANAGERS: %v", err)
 	}
 	settings, err := resolverSettings(cfg, enabled, at.tools)
 	if err != nil {
@@ -171,27 +171,6 @@ func newFetch(cfg config.Config) (*fetch.Client, error) {
 		return nil, usagef("network settings: %v", err)
 	}
 	return client, nil
-}
-
-// enabledManagers are those that requests may name, in the list's order.
-func enabledManagers(cfg config.Config, known []resolver.Descriptor) ([]resolver.Descriptor, error) {
-	wanted := map[string]bool{}
-	for _, name := range cfg.PackageManagers {
-		wanted[name] = true
-	}
-	var enabled []resolver.Descriptor
-	for _, d := range known {
-		if d.New != nil && (cfg.PackageManagers == nil || wanted[d.Name]) {
-			enabled = append(enabled, d)
-			delete(wanted, d.Name)
-		}
-	}
-	for _, name := range cfg.PackageManagers {
-		if wanted[name] {
-			return nil, usagef("CACHITO_PACKAGE_MANAGERS: this program cannot resolve %q", name)
-		}
-	}
-	return enabled, nil
 }
 
 // resolverSettings hands every package manager the settings that it declares.

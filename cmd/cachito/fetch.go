@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/logging"
 	"github.com/cachito-serverless/cachito/shared/pipeline"
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 type fetchCmd struct {
@@ -57,6 +59,9 @@ func (c fetchCmd) Run(ctx context.Context, stdout io.Writer) (err error) {
 	cfg, err := loadConfig(nil)
 	if err != nil {
 		return err
+	}
+	if slices.Equal(cfg.PackageManagers, []string{resolver.DefaultManagers}) {
+		cfg.PackageManagers = []string{resolver.AllManagers} // no client of upstream's looks on
 	}
 	temp, err := os.MkdirTemp("", "cachito-fetch-")
 	if err != nil {

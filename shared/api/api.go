@@ -81,7 +81,8 @@ type Deps struct {
 	Store store.Store
 	Queue queue.Queue
 	Blobs blob.Blob
-	// Managers are all package managers the API knows, in the API's order.
+	// Managers are all package managers, in the API's order. Orders cannot name those with OptIn unless
+	// they are enabled: to Cachito's clients they do not exist.
 	Managers []resolver.Descriptor
 	// Steps of a request for these managers; the first one is sent to the queue.
 	Steps func(managers []string) []string
@@ -126,12 +127,17 @@ func New(c Config, d Deps) (http.Handler, error) {
 	if s.Clock == nil {
 		s.Clock = time.Now
 	}
+	var heardOf []resolver.Descriptor
 	for _, m := range d.Managers {
+		for _, r := range m.Types {
+			s.rules[r.Type] = r // requests of a manager that was enabled once are still shown
+		}
+		if m.OptIn && !slices.Contains(c.PackageManagers, m.Name) {
+			continue
+		}
+		heardOf = append(heardOf, m)
 		s.names = append(s.names, m.Name)
 		s.orders.Managers = append(s.orders.Managers, orderRule(m))
-		for _, r := range m.Types {
-			s.rules[r.Type] = r
-		}
 	}
 	switch c.Download {
 	case "", DownloadStream, DownloadRedirect, DownloadAuto:
@@ -153,7 +159,7 @@ func New(c Config, d Deps) (http.Handler, error) {
 		return nil, err
 	}
 	s.pages, err = web.New(web.Deps{
-		Store: d.Store, Blobs: d.Blobs, API: s, Base: s.baseFor, Managers: d.Managers,
+		Store: d.Store, Blobs: d.Blobs, API: s, Base: s.baseFor, Managers: heardOf,
 		Enabled: c.PackageManagers, Defaults: c.DefaultPackageManagers, Steps: d.Steps,
 		LogsEnabled: c.LogsEnabled, Log: d.Log, Clock: s.Clock,
 	})

@@ -19,7 +19,11 @@ import (
 
 func describedServer(t *testing.T) *server {
 	t.Helper()
-	h, err := New(Config{DefaultPackageManagers: []string{all.List()[0].Name}}, Deps{Managers: all.List(), Log: slog.New(slog.DiscardHandler)})
+	cfg := Config{DefaultPackageManagers: []string{all.List()[0].Name}}
+	for _, d := range all.List() {
+		cfg.PackageManagers = append(cfg.PackageManagers, d.Name)
+	}
+	h, err := New(cfg, Deps{Managers: all.List(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

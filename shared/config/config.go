@@ -30,7 +30,7 @@ const (
 
 // Config is everything that can be set. The zero value is not usable: Load fills in the defaults.
 type Config struct {
-	// PackageManagers that requests may name; nil: all that the program can resolve.
+	// PackageManagers that requests may name, as resolver.Enabled reads them.
 	PackageManagers []string
 	// DefaultPackageManagers stand in when a request names none. Never empty.
 	DefaultPackageManagers []string

@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
+		PackageManagers:        []string{"default"},
 		DefaultPackageManagers: []string{"gomod"},
 		MutuallyExclusive:      [][2]string{{"npm", "yarn"}},
 		MaxPerPage:             100,
@@ -72,7 +73,7 @@ func TestValues(t *testing.T) {
 	}{
 		{"comma list", "CACHITO_PACKAGE_MANAGERS", "gomod, npm,", func(c config.Config) any { return c.PackageManagers }, []string{"gomod", "npm"}},
 		{"JSON list", "CACHITO_PACKAGE_MANAGERS", ` ["gomod","npm"]`, func(c config.Config) any { return c.PackageManagers }, []string{"gomod", "npm"}},
-		{"all managers", "CACHITO_PACKAGE_MANAGERS", "all", func(c config.Config) any { return c.PackageManagers }, []string(nil)},
+		{"all managers", "CACHITO_PACKAGE_MANAGERS", "all", func(c config.Config) any { return c.PackageManagers }, []string{"all"}},
 		{"empty JSON list", "CACHITO_WORKER_USERNAMES", "[]", func(c config.Config) any { return c.WorkerUsernames }, []string(nil)},
 		{"pairs in JSON", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", `[["a","b"],["c","d"]]`, func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},
 		{"pairs in commas", "CACHITO_MUTUALLY_EXCLUSIVE_PACKAGE_MANAGERS", "a:b, c:d", func(c config.Config) any { return c.MutuallyExclusive }, [][2]string{{"a", "b"}, {"c", "d"}}},

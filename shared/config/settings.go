@@ -89,14 +89,9 @@ var settings = []setting{
 	},
 
 	{
-		"CACHITO_PACKAGE_MANAGERS", groupAPI, "all",
-		"Package managers that requests may name (comma list or JSON array). `all`: every one that this program can resolve. Upstream Cachito enables only gomod: set `gomod` to get that.",
-		func(c *Config, v string) error {
-			if v == "all" {
-				return nil
-			}
-			return list(&c.PackageManagers, v)
-		},
+		"CACHITO_PACKAGE_MANAGERS", groupAPI, "default",
+		"Package managers that requests may name (comma list or JSON array). `default` stands for those that upstream Cachito has, `all` for every one that this program can resolve; `default,pnpm` adds one. Upstream enables only gomod: set `gomod` to get that. `cachito fetch` takes `default` for `all`.",
+		func(c *Config, v string) error { return list(&c.PackageManagers, v) },
 	},
 	{
 		"CACHITO_DEFAULT_PACKAGE_MANAGERS", groupAPI, "gomod",

@@ -19,6 +19,9 @@ type Descriptor struct {
 	Flags []string
 	// Types are the package types it reports, with what the documents make of them.
 	Types []packages.Rule
+	// OptIn: Cachito does not have this manager, so that it is unknown to the API unless the operator
+	// enables it; see Enabled.
+	OptIn bool
 	// NeedsSubmodules: the source is checked out with its submodules.
 	NeedsSubmodules bool
 	// NoTree: the resolver reads no file of the source, so none is written to disk for it; Input.Source

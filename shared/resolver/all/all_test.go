@@ -64,6 +64,16 @@ func TestEveryFolderIsListed(t *testing.T) {
 // The API shows the managers in this order, and runs them by rank.
 func TestOrder(t *testing.T) {
 	list := all.List()
+	newer := slices.IndexFunc(list, func(d resolver.Descriptor) bool { return d.OptIn })
+	if newer >= 0 {
+		last := slices.MaxFunc(list[:newer], func(a, b resolver.Descriptor) int { return a.Rank - b.Rank })
+		for _, d := range list[newer:] {
+			if !d.OptIn || d.Rank <= last.Rank {
+				t.Errorf("%s: managers that Cachito does not have come last, in list and rank: got OptIn %v, rank %d, want true, above %d", d.Name, d.OptIn, d.Rank, last.Rank)
+			}
+		}
+		list = list[:newer]
+	}
 	var names []string
 	for _, d := range list {
 		names = append(names, d.Name)
