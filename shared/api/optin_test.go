@@ -23,7 +23,7 @@ func TestOptIn(t *testing.T) {
 		w := newWorld(t, settings(), withNew)
 		bare := strings.Replace(order, `, "packages": {"new": [{"path": "x"}]}`, "", 1)
 		for body, want := range map[string]string{
-			bare:  `{"error": "Invalid package manager(s): new"}`,
+			bare:  `{"error": "'new' is not one of ['gomod', 'npm', 'pip', 'git-submodule', 'yarn', 'rubygems']"}`,
 			order: `{"error": "Additional properties are not allowed ('new' was unexpected)"}`,
 		} {
 			out := w.ask(http.MethodPost, api.Base+"/requests", user, []byte(body), "Content-Type", "application/json")
