@@ -155,6 +155,8 @@ type Step struct {
 	// LeaseUntil is when the worker that runs it is given up for dead; zero: nobody runs it.
 	LeaseUntil time.Time
 	Progress   Progress
+	// IdleRuns counts the runs, one after the other, that reached their time limit without getting any further.
+	IdleRuns int `json:",omitempty"`
 }
 
 // Progress is how far a step is: Done of Total dependencies, and Bytes fetched.

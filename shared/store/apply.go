@@ -113,6 +113,15 @@ func Finish(req *request.Request, step string) (done bool, err error) {
 	return false, nil
 }
 
+// HandBack ends a run of a step at its time limit.
+func HandBack(s *request.Step, progress bool) {
+	s.LeaseUntil = time.Time{}
+	s.IdleRuns++
+	if progress {
+		s.IdleRuns = 0
+	}
+}
+
 // Reopen makes done steps wait again and forgets what they left behind. When it was sent and how often
 // stays, so that the reaper's limit holds across reopenings.
 func Reopen(req *request.Request, steps []string) error {
@@ -132,6 +141,7 @@ func Reopen(req *request.Request, steps []string) error {
 		s.State = request.StepWaiting
 		s.LeaseUntil = time.Time{}
 		s.Progress = request.Progress{}
+		s.IdleRuns = 0
 		req.Steps[name] = s
 		switch manager, resolve := strings.CutPrefix(name, resolvePrefix); {
 		case resolve:

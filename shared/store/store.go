@@ -74,6 +74,11 @@ type Store interface {
 	// book-keeping for the reaper, no lock: two workers may hold one step. ErrNotFound.
 	Lease(ctx context.Context, id int64, step string, until time.Time) error
 
+	// HandBack records that a run of the step ended at its time limit: it gives the lease back, and
+	// returns how many runs in a row, this one included, ended so without getting further than the
+	// one before; a run with progress makes it 0. ErrNotFound.
+	HandBack(ctx context.Context, id int64, step string, progress bool) (idle int, err error)
+
 	// Progress records how far a step is. It never changes updated, except that updated moves
 	// when it is older than TouchAfter, so that clients do not give up. ErrNotFound.
 	Progress(ctx context.Context, id int64, step string, p request.Progress) error

@@ -139,6 +139,20 @@ func (s *Store) MarkSent(ctx context.Context, id int64, step string, resend bool
 	return err
 }
 
+// HandBack implements store.Store. Runs are counted, so it goes through a transaction as well.
+func (s *Store) HandBack(ctx context.Context, id int64, step string, progress bool) (int, error) {
+	req, err := s.modify(ctx, id, func(_ *transaction, req *request.Request) (*request.StateChange, error) {
+		st, err := store.CheckStep(req, step)
+		if err != nil {
+			return nil, err
+		}
+		store.HandBack(&st, progress)
+		req.Steps[step] = st
+		return nil, nil
+	})
+	return req.Steps[step].IdleRuns, err
+}
+
 // Lease implements store.Store.
 func (s *Store) Lease(ctx context.Context, id int64, step string, until time.Time) error {
 	return s.note(ctx, id, step, func(_ *request.Request, st *request.Step) { st.LeaseUntil = micro(until) })

@@ -208,6 +208,15 @@ func (s *Store) Lease(ctx context.Context, id int64, step string, until time.Tim
 	return s.changeStep(ctx, id, step, func(_ *request.Request, st *request.Step) { st.LeaseUntil = micro(until) })
 }
 
+// HandBack implements store.Store.
+func (s *Store) HandBack(ctx context.Context, id int64, step string, progress bool) (idle int, err error) {
+	err = s.changeStep(ctx, id, step, func(_ *request.Request, st *request.Step) {
+		store.HandBack(st, progress)
+		idle = st.IdleRuns
+	})
+	return idle, err
+}
+
 // Progress implements store.Store.
 func (s *Store) Progress(ctx context.Context, id int64, step string, p request.Progress) error {
 	return s.changeStep(ctx, id, step, func(req *request.Request, st *request.Step) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/request"
@@ -67,6 +68,7 @@ var stepCases = []testCase{
 			{"ReopenSteps", second(w.s.ReopenSteps(w.Context(), id, "source", "resolve-npm"))},
 			{"MarkSent", w.s.MarkSent(w.Context(), id, "resolve-npm", false)},
 			{"Lease", w.s.Lease(w.Context(), id, "resolve-npm", start)},
+			{"HandBack", second(w.s.HandBack(w.Context(), id, "resolve-npm", true))},
 			{"Progress", w.s.Progress(w.Context(), id, "resolve-npm", request.Progress{Done: 1})},
 		} {
 			if m.err == nil || errors.Is(m.err, store.ErrNotFound) || errors.Is(m.err, store.ErrConflict) {
@@ -130,6 +132,28 @@ var stepCases = []testCase{
 		w.equal("history", reasons(got), []string{initiated})
 		w.ok(w.s.Lease(w.Context(), id, "bundle", time.Time{}))
 		w.equal("lease given back", w.get(id).Steps["bundle"].LeaseUntil, time.Time{})
+	}},
+	{"runs without progress are counted", func(w *world) {
+		id := w.create().ID
+		w.ok(w.s.Lease(w.Context(), id, "resolve-gomod", start.Add(time.Hour)))
+		for i, run := range []struct {
+			progress bool
+			idle     int
+		}{{false, 1}, {false, 2}, {true, 0}, {true, 0}, {false, 1}} {
+			idle, err := w.s.HandBack(w.Context(), id, "resolve-gomod", run.progress)
+			w.ok(err)
+			w.equal(fmt.Sprintf("after run %d", i+1), idle, run.idle)
+		}
+		got := w.get(id)
+		w.equal("step", got.Steps["resolve-gomod"], request.Step{State: request.StepWaiting, IdleRuns: 1})
+		w.equal("other step", got.Steps["bundle"], request.Step{State: request.StepWaiting})
+		w.equal("updated", got.Updated, start)
+		w.equal("history", reasons(got), []string{initiated})
+		w.finish(id, "resolve-gomod", store.Update{})
+		if _, err := w.s.ReopenSteps(w.Context(), id, "resolve-gomod"); err != nil {
+			w.Fatal(err)
+		}
+		w.equal("reopened", w.get(id).Steps["resolve-gomod"].IdleRuns, 0)
 	}},
 	{"progress moves updated when that is old", func(w *world) {
 		id := w.create().ID

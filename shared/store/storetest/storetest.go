@@ -176,6 +176,10 @@ var writes = []struct {
 	}},
 	{"MarkSent", func(ctx context.Context, s store.Store, id int64) error { return s.MarkSent(ctx, id, "source", true) }},
 	{"Lease", func(ctx context.Context, s store.Store, id int64) error { return s.Lease(ctx, id, "source", start) }},
+	{"HandBack", func(ctx context.Context, s store.Store, id int64) error {
+		_, err := s.HandBack(ctx, id, "source", true)
+		return err
+	}},
 	{"Progress", func(ctx context.Context, s store.Store, id int64) error {
 		return s.Progress(ctx, id, "source", request.Progress{Done: 1})
 	}},
