@@ -20,6 +20,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/cachito-serverless/cachito/shared/integrity"
 )
 
 // tarOf makes a tar as somebody else would; content is a file's data.
@@ -317,7 +319,7 @@ func bomb(t testing.TB, mib int) []byte {
 	crc, length := crcOf(0, header), int64(len(header))
 	for range mib {
 		out = append(out, segment.Bytes()...)
-		crc, length = crcCombine(crc, crcOf(0, zero), 1<<20), length+(1<<20)
+		crc, length = integrity.CombineCRC32(crc, crcOf(0, zero), 1<<20), length+(1<<20)
 	}
 	return appendGzipTrailer(out, crc, length)
 }

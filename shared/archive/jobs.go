@@ -4,6 +4,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+
+	"github.com/cachito-serverless/cachito/shared/integrity"
 )
 
 // batch collects the headers, and the content of small files, that are compressed as one segment.
@@ -109,7 +111,7 @@ func copyChunk(data []byte) func(*job, *encoder) error {
 type wholeCRC struct{ crc uint32 }
 
 func (w *wholeCRC) add(name string, want Content, crc uint32, length int64, last bool) error {
-	w.crc = crcCombine(w.crc, crc, length)
+	w.crc = integrity.CombineCRC32(w.crc, crc, length)
 	if !last {
 		return nil
 	}

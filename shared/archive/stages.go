@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"sync"
+
+	"github.com/cachito-serverless/cachito/shared/integrity"
 )
 
 // stages is the machinery under a BundleWriter: the caller hands in jobs in order, workers run them side
@@ -201,7 +203,7 @@ func (s *stages) runWriter() {
 		}
 		s.at.size += int64(len(j.out))
 		s.at.rawSize += j.rawLen
-		s.at.crc = crcCombine(s.at.crc, j.rawCRC, j.rawLen)
+		s.at.crc = integrity.CombineCRC32(s.at.crc, j.rawCRC, j.rawLen)
 		j.at = s.at
 		s.hash <- j
 	}

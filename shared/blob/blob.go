@@ -21,6 +21,8 @@ var (
 	ErrNotFound = notFound{}
 	// ErrExists: another object has this key already (conditional writes only).
 	ErrExists = errors.New("object exists")
+	// ErrChanged: an object holds other bytes than the caller knows it to hold.
+	ErrChanged = errors.New("object holds other bytes")
 	// ErrInvalidKey: see the package comment.
 	ErrInvalidKey = errors.New("invalid object key")
 	// ErrNoPresign: this adapter has no URLs of its own; stream the object instead.
@@ -64,6 +66,9 @@ type Part struct {
 	Offset int64
 	Length int64 // -1: to the object's end
 	Bytes  []byte
+	// CRC32 (IEEE) of the range, when it is known. The storage compares it where it can see the bytes, and
+	// answers ErrChanged.
+	CRC32 *uint32
 }
 
 // Blob is object storage.
@@ -74,6 +79,12 @@ type Blob interface {
 	// Create begins a new object whose key is given at Commit (content-addressed objects know
 	// it only then).
 	Create(ctx context.Context) (Writer, error)
+
+	// CreateAt begins a new object under a key that is known already, with these parts (there may be none) as
+	// its beginning; what is written follows them. The parts are copied inside the storage where it can.
+	// Commit must name the same key. CreateAt, Write or Commit answers ErrNotFound when a part is missing,
+	// and ErrChanged when one was overwritten meanwhile or its CRC32 is another.
+	CreateAt(ctx context.Context, key string, parts ...Part) (Writer, error)
 
 	// Get returns small content whole: at most limit bytes, else an error. ErrNotFound.
 	Get(ctx context.Context, key string, limit int64) ([]byte, error)

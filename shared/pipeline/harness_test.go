@@ -156,6 +156,17 @@ func (s bombBlob) Create(ctx context.Context) (blob.Writer, error) {
 	return bombWriter{w, s.b}, err
 }
 
+func (s bombBlob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (blob.Writer, error) {
+	if err := s.b.alive(); err != nil {
+		return nil, err
+	}
+	w, err := s.Blob.CreateAt(ctx, key, parts...)
+	if err != nil {
+		return nil, err
+	}
+	return bombWriter{w, s.b}, nil
+}
+
 func (s bombBlob) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
 	if err := s.b.alive(); err != nil {
 		return nil, err

@@ -3,12 +3,18 @@ package blobtest
 import (
 	"bytes"
 	"context"
+	"hash/crc32"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob"
 )
+
+func crcOf(text string) *uint32 {
+	crc := crc32.ChecksumIEEE([]byte(text))
+	return &crc
+}
 
 var writeCases = []testCase{
 	{"put only when absent", func(w *world) {
@@ -130,6 +136,99 @@ var writeCases = []testCase{
 		w.ok(w.b.Compose(w.Context(), "taken", []blob.Part{{Bytes: []byte("<")}, {Key: "taken", Length: 7}, {Bytes: []byte(">")}}, true))
 		w.content("taken", "<content>")
 	}},
+	{"a stream under a known key", func(w *world) {
+		w.ok(w.b.Put(w.Context(), "a", []byte("0123456789"), false))
+		for _, c := range []struct {
+			name  string
+			parts []blob.Part
+			want  string
+		}{
+			{"no parts", nil, "rest"},
+			{"one", []blob.Part{{Key: "a", Offset: 2, Length: 3}}, "234rest"},
+			{"several", []blob.Part{{Key: "a", Length: -1, CRC32: crcOf("0123456789")}, {Bytes: []byte("|")}, {Key: "a", Length: 1}}, "0123456789|0rest"},
+		} {
+			key := "out/" + c.name
+			wr, err := w.b.CreateAt(w.Context(), key, c.parts...)
+			w.ok(err)
+			_, err = io.WriteString(wr, "rest")
+			w.ok(err)
+			w.missing(key)
+			w.ok(wr.Commit(w.Context(), key, false))
+			w.content(key, c.want)
+			w.ok(wr.Abort())
+			w.content(key, c.want)
+		}
+		wr, err := w.b.CreateAt(w.Context(), "out/one", blob.Part{Key: "a", Length: 1})
+		w.ok(err)
+		w.is("a taken key", wr.Commit(w.Context(), "out/one", false), blob.ErrExists)
+		w.ok(wr.Abort())
+		w.content("out/one", "234rest")
+		wr, err = w.b.CreateAt(w.Context(), "a", blob.Part{Key: "a", Offset: 5, Length: 5})
+		w.ok(err)
+		w.ok(wr.Commit(w.Context(), "a", true)) // of itself
+		w.content("a", "56789")
+	}},
+	{"a stream with a large beginning", func(w *world) {
+		large := bytes.Repeat([]byte("0123456789abcde\n"), 12<<16)
+		begin := func(key string, parts ...blob.Part) (blob.Writer, error) {
+			wr, err := w.b.CreateAt(w.Context(), key, parts...)
+			if err == nil {
+				w.Cleanup(func() { wr.Abort() })
+				_, err = io.WriteString(wr, "and more")
+			}
+			return wr, err
+		}
+		wr, err := begin("a")
+		w.ok(err)
+		_, err = wr.Write(large)
+		w.ok(err)
+		w.missing("a")
+		w.ok(wr.Commit(w.Context(), "a", false))
+		large = append([]byte("and more"), large...)
+		whole := string(large)
+		wr, err = begin("b", blob.Part{Key: "a", Length: -1, CRC32: crcOf(whole)}, blob.Part{Bytes: []byte("|")}, blob.Part{Key: "a", Offset: 16, CRC32: crcOf(whole[16 : 7<<20]), Length: 7<<20 - 16})
+		w.ok(err)
+		w.ok(wr.Commit(w.Context(), "b", false))
+		got, err := w.b.Get(w.Context(), "b", 64<<20)
+		w.ok(err)
+		if want := whole + "|" + whole[16:7<<20] + "and more"; string(got) != want {
+			w.Errorf("got %d bytes, want %d, or others", len(got), len(want))
+		}
+		wr, err = begin("c", blob.Part{Key: "a", Length: -1})
+		w.ok(err)
+		w.ok(wr.Abort())
+		w.missing("c")
+	}},
+	{"a stream under a known key refuses", func(w *world) {
+		w.put("a")
+		wr, err := w.b.CreateAt(w.Context(), "k")
+		w.ok(err)
+		if err := wr.Commit(w.Context(), "other", true); err == nil {
+			w.Error("it was committed under another key")
+		}
+		w.ok(wr.Abort())
+		for _, c := range []struct {
+			name string
+			part blob.Part
+			want error
+		}{
+			{"missing", blob.Part{Key: "none", Length: -1}, blob.ErrNotFound},
+			{"other bytes", blob.Part{Key: "a", Length: -1, CRC32: crcOf("content of b")}, blob.ErrChanged},
+			{"past the end", blob.Part{Key: "a", Length: 100}, nil},
+		} {
+			wr, err := w.b.CreateAt(w.Context(), "k", c.part)
+			if err == nil {
+				err = wr.Commit(w.Context(), "k", true)
+				w.ok(wr.Abort())
+			}
+			if err == nil {
+				w.Errorf("%s: it was written", c.name)
+			} else if c.want != nil {
+				w.is(c.name, err, c.want)
+			}
+		}
+		w.equal("keys", w.keys(""), []string{"a"})
+	}},
 	{"touch", func(w *world) {
 		w.put("a", "b")
 		before, err := w.b.Stat(w.Context(), "a")
@@ -150,12 +249,13 @@ var writeCases = []testCase{
 			_, getErr := w.b.Get(w.Context(), key, 1)
 			_, openErr := w.b.Open(w.Context(), key)
 			_, statErr := w.b.Stat(w.Context(), key)
+			_, atErr := w.b.CreateAt(w.Context(), key)
 			part := []blob.Part{{Bytes: []byte("x")}}
 			for name, err := range map[string]error{
-				"Put":     w.b.Put(w.Context(), key, []byte("x"), true),
-				"Commit":  w.create("x").Commit(w.Context(), key, true),
-				"Compose": w.b.Compose(w.Context(), key, part, true),
-				"Get":     getErr, "Open": openErr, "Stat": statErr,
+				"Put":      w.b.Put(w.Context(), key, []byte("x"), true),
+				"Commit":   w.create("x").Commit(w.Context(), key, true),
+				"Compose":  w.b.Compose(w.Context(), key, part, true),
+				"CreateAt": atErr, "Get": getErr, "Open": openErr, "Stat": statErr,
 				"Touch":  w.b.Touch(w.Context(), key),
 				"Delete": w.b.Delete(w.Context(), key),
 			} {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -227,19 +228,15 @@ func (b *Blob) PresignGet(context.Context, string, time.Duration, map[string]str
 
 // Compose implements blob.Blob by copying.
 func (b *Blob) Compose(ctx context.Context, key string, parts []blob.Part, overwrite bool) error {
-	w, err := b.Create(ctx)
+	w, err := b.CreateAt(ctx, key, parts...)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
-	for i, part := range parts {
-		if err := b.copyPart(ctx, w, part); err != nil {
-			return fmt.Errorf("composing %s, part %d: %w", key, i+1, err)
-		}
-	}
 	return w.Commit(ctx, key, overwrite)
 }
 
+// copyPart copies a range, and compares its CRC on the way.
 func (b *Blob) copyPart(ctx context.Context, w io.Writer, part blob.Part) error {
 	if part.Key == "" {
 		_, err := w.Write(part.Bytes)
@@ -257,6 +254,29 @@ func (b *Blob) copyPart(ctx context.Context, w io.Writer, part blob.Part) error 
 	if part.Offset < 0 || length < 0 || length > o.Info().Size-part.Offset { // no sum: it may overflow
 		return fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, o.Info().Size)
 	}
-	_, err = io.Copy(w, io.NewSectionReader(o, part.Offset, length))
-	return err
+	crc := crc32.NewIEEE()
+	if part.CRC32 != nil {
+		w = io.MultiWriter(w, crc)
+	}
+	n, err := io.Copy(w, contextReader{ctx, io.NewSectionReader(o, part.Offset, length)})
+	if err != nil {
+		return err
+	}
+	if n != length || part.CRC32 != nil && crc.Sum32() != *part.CRC32 {
+		return fmt.Errorf("range %d+%d of object %s: %w", part.Offset, length, part.Key, blob.ErrChanged)
+	}
+	return nil
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }

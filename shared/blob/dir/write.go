@@ -23,9 +23,29 @@ func (b *Blob) Create(ctx context.Context) (blob.Writer, error) {
 	return &writer{b: b, f: f}, nil
 }
 
+// CreateAt implements blob.Blob: the parts are copied at once.
+func (b *Blob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (blob.Writer, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return nil, err
+	}
+	out, err := b.Create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := out.(*writer)
+	w.key = key
+	for i, part := range parts {
+		if err := b.copyPart(ctx, w, part); err != nil {
+			return nil, errors.Join(fmt.Errorf("composing %s, part %d: %w", key, i+1, err), w.Abort())
+		}
+	}
+	return w, nil
+}
+
 type writer struct {
 	b    *Blob
 	f    *os.File
+	key  string // when not empty, the one that Commit must name
 	err  error
 	done bool
 }
@@ -49,6 +69,9 @@ func (w *writer) Commit(ctx context.Context, key string, overwrite bool) error {
 	}
 	if w.err != nil {
 		return w.err // a write failed: nothing of it may be published
+	}
+	if w.key != "" && w.key != key {
+		return fmt.Errorf("writing object %s: it was begun as %s", key, w.key)
 	}
 	path, err := w.b.path(ctx, key)
 	if err != nil {

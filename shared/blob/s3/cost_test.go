@@ -56,6 +56,17 @@ func TestCost(t *testing.T) {
 		{"Compose of 22 MiB and a little", func() error {
 			return b.Compose(t.Context(), "c", []blob.Part{{Key: "22", Length: -1}, {Bytes: []byte("x")}}, false)
 		}, "HeadObject CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload"},
+		{"CreateAt with a beginning of 22 MiB, and 6 MiB more", func() error {
+			w, err := b.CreateAt(t.Context(), "a", blob.Part{Key: "22", Length: -1})
+			if err != nil {
+				return err
+			}
+			defer w.Abort()
+			if _, err := w.Write(content(6 << 20)); err != nil {
+				return err
+			}
+			return w.Commit(t.Context(), "a", false)
+		}, "HeadObject CreateMultipartUpload 2 UploadPart UploadPartCopy CompleteMultipartUpload"},
 		{"List", func() error {
 			for _, err := range b.List(t.Context(), "") {
 				if err != nil {
@@ -64,7 +75,7 @@ func TestCost(t *testing.T) {
 			}
 			return nil
 		}, "2 ListObjectsV2"},
-		{"Delete", func() error { return b.Delete(t.Context(), "k", "5", "22", "c") }, "DeleteObjects"},
+		{"Delete", func() error { return b.Delete(t.Context(), "k", "5", "22", "c", "a") }, "DeleteObjects"},
 		{"PresignGet", func() error { _, err := b.PresignGet(t.Context(), "k", time.Minute, nil); return err }, ""},
 	} {
 		before := map[string]int{}

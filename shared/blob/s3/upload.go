@@ -20,6 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/integrity"
 )
 
 const (
@@ -45,8 +48,9 @@ type upload struct {
 	token string
 	buf   []byte
 	size  int64
-	// crc is the CRC32 of the whole, as long as everything went through our hands. Each part has its own
-	// that S3 checks; this one finds parts in a wrong order. (Not all emulators know it.)
+	// crc is the CRC32 of the whole, as long as everything went through our hands or has a CRC that is known.
+	// Each part that we send has its own that S3 checks; this one finds parts in a wrong order, and copies of
+	// other bytes. (Not all emulators know it.)
 	crc      uint32
 	crcKnown bool
 
@@ -114,34 +118,43 @@ func (b *Blob) giveBack(buf []byte) {
 type source struct {
 	key, etag      string
 	offset, length int64
+	crc            *uint32 // of the range, when it is known
 }
 
 // copy adds a range: large pieces by a copy inside S3, the rest through our hands.
 func (u *upload) copy(ctx context.Context, s source) error {
 	u.size += s.length
-	u.crcKnown = false
-	for s.length > 0 {
-		n := min(s.length, copyBytes)
+	if u.crcKnown = u.crcKnown && s.crc != nil; u.crcKnown {
+		u.crc = integrity.CombineCRC32(u.crc, *s.crc, s.length)
+	}
+	read, readCRC := int64(0), uint32(0)
+	for left := s; left.length > 0; {
+		pieces := (left.length + copyBytes - 1) / copyBytes
+		n := (left.length + pieces - 1) / pieces // of one size, so that none is too small for a part
 		if len(u.buf) == 0 && n >= PartBytes {
-			if err := u.copyPart(ctx, s, n); err != nil {
+			if err := u.copyPart(ctx, left, n); err != nil {
 				return err
 			}
 		} else {
 			// Up to a whole part, so that what follows can be copied again.
-			n = min(s.length, int64(PartBytes-len(u.buf)))
+			n = min(left.length, int64(PartBytes-len(u.buf)))
 			have := len(u.buf)
 			u.grow(have + int(n))
 			u.buf = u.buf[:have+int(n)]
-			if err := u.b.readRange(ctx, s.key, s.etag, u.buf[have:], s.offset); err != nil {
+			if err := u.b.readRange(ctx, s.key, s.etag, u.buf[have:], left.offset); err != nil {
 				return sourceError(err)
 			}
+			read, readCRC = read+n, crc32.Update(readCRC, crc32.IEEETable, u.buf[have:])
 			if len(u.buf) == PartBytes {
 				if err := u.flush(ctx); err != nil {
 					return err
 				}
 			}
 		}
-		s.offset, s.length = s.offset+n, s.length-n
+		left.offset, left.length = left.offset+n, left.length-n
+	}
+	if s.crc != nil && read == s.length && readCRC != *s.crc { // otherwise S3 tells in the end
+		return fmt.Errorf("range %d+%d of object %s: %w", s.offset, s.length, s.key, blob.ErrChanged)
 	}
 	return nil
 }
@@ -299,7 +312,10 @@ func (u *upload) finish(ctx context.Context, overwrite bool) error {
 	}
 	want := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, u.crc))
 	if got := aws.ToString(out.ChecksumCRC32); got != want {
-		return fmt.Errorf("writing object %s: S3 has other bytes: their CRC32 is %s, not %s", u.key, got, want)
+		err := fmt.Errorf("writing object %s: %w: their CRC32 is %s, not %s", u.key, blob.ErrChanged, got, want)
+		// Nobody must take it for what was meant.
+		_, deleting := u.b.client.DeleteObject(ctx, &sdk.DeleteObjectInput{Bucket: &u.b.bucket, Key: &u.key})
+		return errors.Join(err, deleting)
 	}
 	return nil
 }

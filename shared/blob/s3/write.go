@@ -23,10 +23,35 @@ func (b *Blob) Create(ctx context.Context) (blob.Writer, error) {
 	return &writer{b: b, ctx: ctx, up: b.newUpload(TemporaryPrefix + rand.Text())}, nil
 }
 
+// CreateAt implements blob.Blob: what is larger than 5 MiB is uploaded under its key at once, which nobody sees
+// before Commit. Copies of parts run in the background; their errors come with a later Write, or with Commit.
+func (b *Blob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (blob.Writer, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	up := b.newUpload(key)
+	if err := b.fill(ctx, up, parts); err != nil {
+		return nil, errors.Join(changedError(err), up.abort(ctx))
+	}
+	return &writer{b: b, ctx: ctx, up: up, key: key}, nil
+}
+
+// changedError: what Compose does again with the object's new version, a stream cannot.
+func changedError(err error) error {
+	if errors.Is(err, errOverwritten) {
+		return fmt.Errorf("%w: %w", blob.ErrChanged, err)
+	}
+	return err
+}
+
 type writer struct {
 	b    *Blob
 	ctx  context.Context
 	up   *upload
+	key  string // of CreateAt
 	err  error
 	done bool
 	// stored: all of it lies under the temporary key.
@@ -40,7 +65,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	if w.err == nil {
 		if err := w.up.write(w.ctx, p); err != nil {
-			w.err = fmt.Errorf("writing an object: %w", err)
+			w.err = fmt.Errorf("writing an object: %w", changedError(err))
 		}
 	}
 	if w.err != nil {
@@ -59,6 +84,9 @@ func (w *writer) Commit(ctx context.Context, key string, overwrite bool) error {
 	}
 	if err := checkKey(key); err != nil {
 		return err
+	}
+	if w.key != "" {
+		return w.commitAt(ctx, key, overwrite)
 	}
 	if w.up.id == "" && !w.stored { // small
 		if err := w.up.putWhole(ctx, key, overwrite); err != nil {
@@ -82,6 +110,18 @@ func (w *writer) Commit(ctx context.Context, key string, overwrite bool) error {
 	return nil
 }
 
+// commitAt ends an upload that has its key already.
+func (w *writer) commitAt(ctx context.Context, key string, overwrite bool) error {
+	if key != w.key {
+		return fmt.Errorf("writing object %s: it was begun as %s", key, w.key)
+	}
+	if err := w.up.finish(ctx, overwrite); err != nil {
+		w.err = changedError(err)
+		return w.err
+	}
+	return w.Abort()
+}
+
 // publish copies the temporary object.
 func (w *writer) publish(ctx context.Context, key string, overwrite bool) error {
 	head, err := w.b.head(ctx, w.up.key)
@@ -94,7 +134,7 @@ func (w *writer) publish(ctx context.Context, key string, overwrite bool) error 
 	}
 	return again(ctx, func() error {
 		up := w.b.newUpload(key)
-		err := up.copy(ctx, source{key: w.up.key, etag: aws.ToString(head.ETag), length: size})
+		err := up.copy(ctx, source{key: w.up.key, etag: aws.ToString(head.ETag), length: size, crc: &w.up.crc})
 		if err == nil {
 			err = up.finish(ctx, overwrite)
 		}
@@ -167,5 +207,5 @@ func (u *upload) copyFrom(ctx context.Context, part blob.Part, head *sdk.HeadObj
 	if part.Offset < 0 || length < 0 || length > size-part.Offset { // no sum: it may overflow
 		return fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, size)
 	}
-	return u.copy(ctx, source{key: part.Key, etag: aws.ToString(head.ETag), offset: part.Offset, length: length})
+	return u.copy(ctx, source{key: part.Key, etag: aws.ToString(head.ETag), offset: part.Offset, length: length, crc: part.CRC32})
 }

@@ -1,4 +1,4 @@
-package archive
+package integrity
 
 import "hash/crc32"
 
@@ -32,9 +32,9 @@ func crcMultiply(a, b uint32) uint32 {
 	}
 }
 
-// crcCombine gives the CRC of A followed by B from the CRC of each and B's length in bytes: the CRC of A
+// CombineCRC32 gives the CRC-32 (IEEE) of A followed by B from the CRC of each and B's length in bytes: the CRC of A
 // times x^(8*length), plus the CRC of B. The way is zlib's crc32_combine (crc32.c, 1.2.12 and later).
-func crcCombine(a, b uint32, length int64) uint32 {
+func CombineCRC32(a, b uint32, length int64) uint32 {
 	if length == 0 {
 		return a
 	}

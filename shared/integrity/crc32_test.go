@@ -1,4 +1,4 @@
-package archive
+package integrity
 
 import (
 	"hash/crc32"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCRCCombine(t *testing.T) {
+func TestCombineCRC32(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	data := make([]byte, 1<<20)
 	for i := range data {
@@ -14,22 +14,22 @@ func TestCRCCombine(t *testing.T) {
 	}
 	for _, cut := range []int{0, 1, 511, 65535, 1<<20 - 1, 1 << 20} {
 		a, b := data[:cut], data[cut:]
-		got := crcCombine(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b)))
+		got := CombineCRC32(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b)))
 		if want := crc32.ChecksumIEEE(data); got != want {
-			t.Errorf("crcCombine after %d bytes: got %08x, want %08x", cut, got, want)
+			t.Errorf("CombineCRC32 after %d bytes: got %08x, want %08x", cut, got, want)
 		}
 	}
 }
 
-func TestCRCCombineOfLengthsBeyond32Bits(t *testing.T) {
+func TestCombineCRC32OfLengthsBeyond32Bits(t *testing.T) {
 	// The CRC of zeros alone, doubled in length again and again, once in one step and once in two.
 	zero := crc32.ChecksumIEEE(make([]byte, 1<<10))
 	whole, length := zero, int64(1<<10)
 	for length < 1<<40 {
-		whole, length = crcCombine(whole, whole, length), 2*length
+		whole, length = CombineCRC32(whole, whole, length), 2*length
 	}
-	rest := crcCombine(whole, zero, 1<<10)
-	if got, want := crcCombine(zero, whole, length), rest; got != want {
+	rest := CombineCRC32(whole, zero, 1<<10)
+	if got, want := CombineCRC32(zero, whole, length), rest; got != want {
 		t.Errorf("1 KiB + 1 TiB of zeros: got %08x, want that of 1 TiB + 1 KiB: %08x", got, want)
 	}
 }
