@@ -35,6 +35,8 @@ type Descriptor struct {
 	// Detect reports whether the manager has work in a tree, by the names of its files at the
 	// root; used when nobody names a manager (cachito fetch).
 	Detect func(names map[string]bool) bool
+	// Commands are the programs that the resolver runs ("go"); template.yaml's functions bring them.
+	Commands []string
 	// Version changes whenever the same input may give another output: it is part of the key
 	// under which results are cached.
 	Version string

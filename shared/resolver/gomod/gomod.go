@@ -57,6 +57,7 @@ func Descriptor() resolver.Descriptor {
 		Flags:     []string{flagVendor, flagVendorCheck, flagForceTidy, flagCgoDisable},
 		Types:     Rules(),
 		NeedsTags: true,
+		Commands:  []string{"go"},
 		Detect:    func(names map[string]bool) bool { return names["go.mod"] },
 		Version:   "2",
 		New:       New,
