@@ -38,7 +38,7 @@ run: build ## Run the service on 127.0.0.1:8080, data in ./cachito-data
 
 .PHONY: build
 build: ## Build bin/cachito (static, no cgo)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/cachito ./cmd/cachito
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/cachito-serverless/cachito/shared/wiring.version=$(VERSION)" -o bin/cachito ./cmd/cachito
 
 .PHONY: lint
 lint: $(LINT) ## Run golangci-lint (installed into .tools/)
@@ -106,7 +106,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 .PHONY: golden
 golden: ## Rewrite generated documents and golden files; review the diff
 	$(GO) test ./shared/config -run TestSettingsPageIsCurrent -update
-	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' shared cmd | xargs -r -n1 dirname | sort -u | grep -v '^shared/config$$'); do \
+	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' shared cmd stack | xargs -r -n1 dirname | sort -u | grep -v '^shared/config$$'); do \
 		$(GO) test ./$$dir -update; \
 	done
 
