@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/singleflight"
 
@@ -31,11 +32,41 @@ const (
 )
 
 // cache is the dependency cache over blob: every file under its SHA-256, verified before it has
-// that name. It implements resolver.Fetcher.
+// that name. A run of a step uses it through runCache, which implements resolver.Fetcher.
 type cache struct {
 	blobs  blob.Blob
 	client *fetch.Client
 	flight singleflight.Group
+}
+
+// runCache is the cache as one run of a step uses it: it counts what the run added, which the next run will find.
+type runCache struct {
+	*cache
+	added *atomic.Int64
+}
+
+// Fetch implements resolver.Fetcher.
+func (c runCache) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File, error) {
+	got, err := c.obtain(ctx, a)
+	if err == nil && got.added {
+		c.added.Add(1)
+	}
+	return got.file, err
+}
+
+// Store implements resolver.Fetcher.
+func (c runCache) Store(ctx context.Context, r io.Reader) (resolver.File, error) {
+	f, added, err := c.store(ctx, r)
+	if err == nil && added {
+		c.added.Add(1)
+	}
+	return f, err
+}
+
+// obtained is a file that was asked for. added: it was not in the cache before.
+type obtained struct {
+	file  resolver.File
+	added bool
 }
 
 func newCache(b blob.Blob, c *fetch.Client) *cache { return &cache{blobs: b, client: c} }
@@ -49,11 +80,11 @@ func urlKey(u string) string {
 	return "deps/url/" + hex.EncodeToString(sum[:])
 }
 
-// Fetch implements resolver.Fetcher.
-func (c *cache) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File, error) {
+// obtain finds a file in the cache, or fetches it into it.
+func (c *cache) obtain(ctx context.Context, a resolver.Artifact) (obtained, error) {
 	want, err := strongest(a)
 	if err != nil {
-		return resolver.File{}, err
+		return obtained{}, err
 	}
 	key := a.URL
 	for _, d := range want {
@@ -66,13 +97,14 @@ func (c *cache) Fetch(ctx context.Context, a resolver.Artifact) (resolver.File, 
 	ch := c.flight.DoChan(key, func() (any, error) { return c.fetch(ctx, a, want) })
 	select {
 	case <-ctx.Done():
-		return resolver.File{}, ctx.Err()
+		return obtained{}, ctx.Err()
 	case res := <-ch:
-		if res.Err != nil && errors.Is(res.Err, context.Canceled) && ctx.Err() == nil {
+		stopped := errors.Is(res.Err, context.Canceled) || errors.Is(res.Err, context.DeadlineExceeded)
+		if stopped && ctx.Err() == nil {
 			return c.fetch(ctx, a, want) // the one that fetched for us was stopped
 		}
-		f, _ := res.Val.(resolver.File)
-		return f, res.Err
+		got, _ := res.Val.(obtained)
+		return got, res.Err
 	}
 }
 
@@ -95,26 +127,26 @@ func describe(a resolver.Artifact) string {
 	return fetch.Redact(a.URL)
 }
 
-func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity.Digest) (resolver.File, error) {
+func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity.Digest) (obtained, error) {
 	seen, known, err := c.lookUp(ctx, a, want)
 	if err == nil && known {
 		err = c.check(ctx, a, seen)
 	}
 	if err != nil || known {
-		return seen, err
+		return obtained{file: seen}, err
 	}
 	f, got, err := c.download(ctx, a, want)
 	if err != nil {
-		return resolver.File{}, err
+		return obtained{}, err
 	}
 	if len(want) == 0 && seen.SHA256 != "" && seen.SHA256 != f.SHA256 {
-		return resolver.File{}, fault.Client(fault.InvalidChecksum,
+		return obtained{}, fault.Client(fault.InvalidChecksum,
 			"%s changed since it was first seen: expected sha256:%s, got sha256:%s", describe(a), seen.SHA256, f.SHA256)
 	}
 	if err := c.check(ctx, a, f); err != nil {
-		return resolver.File{}, err
+		return obtained{}, err
 	}
-	return f, c.remember(ctx, a, got, f)
+	return obtained{f, true}, c.remember(ctx, a, got, f)
 }
 
 // check lets the resolver look into the file.
@@ -325,23 +357,25 @@ func (s *sums) digests() []integrity.Digest {
 
 func (s *sums) sha256() string { return hex.EncodeToString(s.hashes["sha256"].Sum(nil)) }
 
-// Store implements resolver.Fetcher.
-func (c *cache) Store(ctx context.Context, r io.Reader) (resolver.File, error) {
+// store puts generated content into the cache. added: it was not there before.
+func (c *cache) store(ctx context.Context, r io.Reader) (_ resolver.File, added bool, _ error) {
 	w, err := c.blobs.Create(ctx)
 	if err != nil {
-		return resolver.File{}, err
+		return resolver.File{}, false, err
 	}
 	defer w.Abort()
 	s := newSums(nil)
 	n, err := io.Copy(io.MultiWriter(w, s), r)
 	if err != nil {
-		return resolver.File{}, err
+		return resolver.File{}, false, err
 	}
 	f := resolver.File{SHA256: s.sha256(), Size: n, CRC32: s.crc.Sum32()}
-	if err := commit(ctx, w, fileKey(f.SHA256)); err != nil {
-		return resolver.File{}, err
+	err = w.Commit(ctx, fileKey(f.SHA256), false)
+	added = err == nil
+	if err != nil && !errors.Is(err, blob.ErrExists) {
+		return resolver.File{}, false, err
 	}
-	return f, c.remember(ctx, resolver.Artifact{}, nil, f)
+	return f, added, c.remember(ctx, resolver.Artifact{}, nil, f)
 }
 
 // Open implements resolver.Fetcher.

@@ -32,7 +32,7 @@ func TestCheckedArtifact(t *testing.T) {
 	for i, step := range steps {
 		w.serve("/file", step.served)
 		wanted = step.wanted
-		_, err := pr.fetcher.Fetch(t.Context(), artifact)
+		_, err := pr.fetcher.obtain(t.Context(), artifact)
 		if got := fmt.Sprint(err); err == nil && step.err != "" || err != nil && got != step.err {
 			t.Errorf("step %d: got %v, want %q", i, err, step.err)
 		}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ type work struct {
 	req  request.Request
 	step string
 	log  *slog.Logger // the request's own log
+	// added counts what this run added to the cache.
+	added *atomic.Int64
 }
 
 // Handle runs the step that a message asks for, and acknowledges the message or hands it back.
@@ -45,7 +48,8 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 
 	started := p.Clock()
 	log := p.Log.With("cachito_request_id", d.RequestID, "step", d.Step, "attempt", d.ReceiveCount)
-	err := p.run(ctx, d)
+	var added atomic.Int64
+	err := p.run(ctx, d, &added)
 	log = log.With("elapsed_ms", p.Clock().Sub(started).Milliseconds())
 	switch {
 	case err == nil:
@@ -55,15 +59,44 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 		log.InfoContext(ctx, "step skipped", "reason", err.Error())
 		return p.Queue.Ack(ctx, d)
 	case ctx.Err() != nil:
-		// Shutting down, or near the end of the function's time: what was fetched is in the
-		// cache. A new message keeps the receive count for faults alone.
+		return p.interrupted(ctx, d, added.Load() > 0, log)
+	}
+	return p.failed(ctx, d, err, log)
+}
+
+// interrupted hands a step back that is shut down, or near the end of the function's time: what was fetched is
+// in the cache. A new message keeps the receive count for faults alone; so what reaches its time limit again and
+// again without getting any further has a count of its own.
+func (p *Pipeline) interrupted(ctx context.Context, d queue.Delivery, progress bool, log *slog.Logger) error {
+	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	ctx = context.WithoutCancel(ctx)
+	if !timedOut {
 		log.InfoContext(ctx, "step interrupted, handed back")
-		ctx = context.WithoutCancel(ctx)
 		if err := p.Store.Lease(ctx, d.RequestID, d.Step, time.Time{}); err != nil {
 			log.WarnContext(ctx, "lease not given back", "error", err)
 		}
 		return p.handBack(ctx, d, 0)
 	}
+	idle, err := p.Store.HandBack(ctx, d.RequestID, d.Step, progress)
+	if err != nil {
+		return fmt.Errorf("handing step %s back: %w", d.Step, err)
+	}
+	log = log.With("idle_runs", idle)
+	if idle < MaxIdleRuns {
+		log.InfoContext(ctx, "time limit near, step handed back")
+		return p.handBack(ctx, d, 0)
+	}
+	log.ErrorContext(ctx, "request failed: the step gets no further within its time limit")
+	err = p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
+		"The %s step reached its time limit %d times in a row without getting any further. Please try again later, or ask for less at once.", d.Step, idle))
+	if err != nil {
+		return err
+	}
+	return p.Queue.Ack(ctx, d)
+}
+
+// failed decides what an error of a step means: another try, or the end of its request.
+func (p *Pipeline) failed(ctx context.Context, d queue.Delivery, err error, log *slog.Logger) error {
 	f := faultOf(err)
 	log = log.With("fault_origin", f.Origin, "fault_type", f.Type, "error", chain(err))
 	if !f.Final && !d.Last() {
@@ -167,13 +200,13 @@ func (p *Pipeline) say(ctx context.Context, log *slog.Logger, level slog.Level, 
 }
 
 // run does one step with its heartbeat, its log and a net under panics.
-func (p *Pipeline) run(ctx context.Context, d queue.Delivery) (err error) {
+func (p *Pipeline) run(ctx context.Context, d queue.Delivery, added *atomic.Int64) (err error) {
 	req, err := p.Store.Get(ctx, d.RequestID)
 	if err != nil {
 		return err
 	}
 	logs := requestlog.New(p.Blobs, req.ID, p.Clock)
-	w := work{req: req, step: d.Step, log: logs.Logger()}
+	w := work{req: req, step: d.Step, log: logs.Logger(), added: added}
 	defer func() {
 		if closeErr := logs.Close(context.WithoutCancel(ctx)); closeErr != nil {
 			p.Log.WarnContext(ctx, "request log not written", "cachito_request_id", req.ID, "error", closeErr)
@@ -215,7 +248,7 @@ func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.St
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	if s == request.StepWaiting {
-		if err := p.Store.Lease(ctx, d.RequestID, d.Step, p.Clock().Add(Visibility)); err != nil {
+		if err := p.Store.Lease(ctx, d.RequestID, d.Step, p.leaseEnd(ctx)); err != nil {
 			p.Log.WarnContext(ctx, "lease not taken", "cachito_request_id", d.RequestID, "step", d.Step, "error", err)
 		}
 	}
@@ -242,7 +275,7 @@ func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.St
 			}
 			err = errors.Join(
 				p.Queue.Extend(ctx, d, Visibility),
-				p.Store.Lease(ctx, d.RequestID, d.Step, p.Clock().Add(Visibility)))
+				p.Store.Lease(ctx, d.RequestID, d.Step, p.leaseEnd(ctx)))
 			if err != nil && ctx.Err() == nil {
 				p.Log.WarnContext(ctx, "heartbeat failed", "cachito_request_id", d.RequestID, "step", d.Step, "error", err)
 			}
@@ -257,6 +290,16 @@ func (p *Pipeline) heartbeat(ctx context.Context, d queue.Delivery, s request.St
 		}
 		return nil
 	}
+}
+
+// leaseEnd is until when a step that is alive now counts as held: no longer than to its time limit, where its
+// process ends.
+func (p *Pipeline) leaseEnd(ctx context.Context) time.Time {
+	left := Visibility
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, time.Until(deadline))
+	}
+	return p.Clock().Add(left)
 }
 
 // reason announces progress in the request's history, each text once.

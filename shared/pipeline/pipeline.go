@@ -48,8 +48,12 @@ const (
 	RetryPause = 2 * time.Second
 	// RetryPauseMax bounds that pause.
 	RetryPauseMax = time.Minute
-	// ResendAfter is how much older than its queue's oldest message a lost step must be.
+	// ResendAfter is how much older than its queue's oldest message a lost step must be, unless the
+	// settings say otherwise.
 	ResendAfter = 15 * time.Minute
+	// MaxIdleRuns is how often in a row a step may reach its time limit without getting further before
+	// its request fails.
+	MaxIdleRuns = 3
 	// MaxResends is how often the reaper sends a lost step again before the request fails.
 	MaxResends = 3
 )
@@ -66,6 +70,9 @@ type Settings struct {
 	RefreshTags bool
 	// ReapEvery is how often the embedded reaper runs; 0 means every minute.
 	ReapEvery time.Duration
+	// ResendAfter is how much older than its queue's oldest message a lost step must be; 0 means the
+	// constant of that name.
+	ResendAfter time.Duration
 	// CacheMaxBytes bounds the cache of the embedded service; 0 means no limit.
 	CacheMaxBytes int64
 	// Local maps a repository's URL to a folder on this machine that stands for it (one-shot fetch
@@ -130,6 +137,9 @@ func New(s Settings, d Deps) (*Pipeline, error) {
 	}
 	if s.ReapEvery <= 0 {
 		s.ReapEvery = time.Minute
+	}
+	if s.ResendAfter <= 0 {
+		s.ResendAfter = ResendAfter
 	}
 	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}}
 	p.fetcher = newCache(d.Blobs, d.Fetch)

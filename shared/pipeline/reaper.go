@@ -37,31 +37,39 @@ func (p *Pipeline) buryDeadLetters(ctx context.Context) error {
 			if err := p.bury(ctx, d); err != nil {
 				return err
 			}
-			if err := p.Queue.Ack(ctx, d); err != nil {
-				return err
-			}
 		}
 	}
 }
 
-// bury fails the request of a dead letter, unless its step is done or somebody runs it: then another message
-// for it did what this one could not.
+// bury fails the request of a dead letter, unless its step is done: then another message for it did what this
+// one could not. While somebody holds the step, another message may still do that, or its worker died just now:
+// the letter comes again when the lease is over.
 func (p *Pipeline) bury(ctx context.Context, d queue.Delivery) error {
+	log := p.Log.With("cachito_request_id", d.RequestID, "step", d.Step)
 	req, err := p.Store.Get(ctx, d.RequestID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		log.WarnContext(ctx, "dead letter of a request that is not there")
+		return p.Queue.Ack(ctx, d)
 	}
 	if err != nil {
 		return err
 	}
 	step := req.Steps[d.Step]
-	if req.State != request.StateInProgress || step.State == request.StepDone || step.LeaseUntil.After(p.Clock()) {
-		p.Log.InfoContext(ctx, "dead letter of a step that needs none", "cachito_request_id", d.RequestID, "step", d.Step)
-		return nil
+	if req.State != request.StateInProgress || step.State == request.StepDone {
+		log.InfoContext(ctx, "dead letter of a step that needs none")
+		return p.Queue.Ack(ctx, d)
 	}
-	p.Log.ErrorContext(ctx, "dead letter", "cachito_request_id", d.RequestID, "step", d.Step)
-	return p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
+	if left := step.LeaseUntil.Sub(p.Clock()); left > 0 {
+		log.InfoContext(ctx, "dead letter of a step that may still run", "pause_ms", left.Milliseconds())
+		return p.Queue.Extend(ctx, d, left+time.Second)
+	}
+	log.ErrorContext(ctx, "dead letter")
+	err = p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
 		"The %s step was given up after %d attempts, the last of which did not end. Please try again.", d.Step, queue.MaxReceives))
+	if err != nil {
+		return err
+	}
+	return p.Queue.Ack(ctx, d)
 }
 
 func (p *Pipeline) resendLost(ctx context.Context, now bool) error {
@@ -98,7 +106,7 @@ func (p *Pipeline) lost(ctx context.Context, req request.Request, step string, a
 	if sent.IsZero() { // died between the predecessor's end and the message
 		sent = req.Updated
 	}
-	if s.LeaseUntil.After(p.Clock()) || p.Clock().Sub(sent) < ResendAfter {
+	if s.LeaseUntil.After(p.Clock()) || p.Clock().Sub(sent) < p.settings.ResendAfter {
 		return false, nil
 	}
 	age, ok := ages[step]
@@ -109,7 +117,7 @@ func (p *Pipeline) lost(ctx context.Context, req request.Request, step string, a
 		}
 		ages[step] = age
 	}
-	return p.Clock().Sub(sent) > age+ResendAfter, nil
+	return p.Clock().Sub(sent) > age+p.settings.ResendAfter, nil
 }
 
 func (p *Pipeline) resend(ctx context.Context, req request.Request, step string, resume bool) error {

@@ -102,7 +102,7 @@ func (p *Pipeline) input(w work, src sourceRecord, m manager) resolver.Input {
 		Repo:    src.Repo,
 		Options: w.req.Packages[m.Name],
 		Flags:   w.req.Flags,
-		Fetcher: p.fetcher,
+		Fetcher: runCache{p.fetcher, w.added},
 		Git:     repositories{p.Git},
 		Log:     w.log,
 	}
