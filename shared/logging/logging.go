@@ -20,7 +20,9 @@ const (
 )
 
 // New makes a logger that writes to w from level on. Auto is Text when w is a terminal, else JSON.
-// Values that are URLs, and URLs within strings and errors, lose their user info.
+// Values that are URLs, and URLs within strings and errors, lose their user info. Lines carry what their
+// context knows: the attributes of telemetry.WithLogAttrs (the Cachito request, the call), the trace, and the
+// invocation of a Lambda function as requestId.
 func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	if format == Auto {
 		format = JSON
@@ -30,9 +32,9 @@ func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
 	if format == Text {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(contextHandler{Handler: slog.NewTextHandler(w, options)})
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(contextHandler{Handler: slog.NewJSONHandler(w, options)})
 }
 
 func redactAttr(_ []string, a slog.Attr) slog.Attr {
