@@ -58,7 +58,7 @@ func (h contextHandler) missing(ctx context.Context, r slog.Record) []slog.Attr 
 		add(slog.String(SpanKey, hex.EncodeToString(span.Span[:])))
 	}
 	if function, ok := lambdacontext.FromContext(ctx); ok && function.AwsRequestID != "" {
-		add(slog.Attr{Key: InvocationKey, Value: slog.StringValue(function.AwsRequestID)})
+		add(slog.String(InvocationKey, function.AwsRequestID)) //nolint:sloglint // the key is AWS's
 	}
 	return extra
 }
