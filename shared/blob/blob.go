@@ -83,7 +83,7 @@ type Blob interface {
 	// CreateAt begins a new object under a key that is known already, with these parts (there may be none) as
 	// its beginning; what is written follows them. The parts are copied inside the storage where it can.
 	// Commit must name the same key. CreateAt, Write or Commit answers ErrNotFound when a part is missing,
-	// and ErrChanged when one was overwritten meanwhile or its CRC32 is another.
+	// and ErrChanged when one was overwritten meanwhile, or has a CRC32 and is shorter or holds other bytes.
 	CreateAt(ctx context.Context, key string, parts ...Part) (Writer, error)
 
 	// Get returns small content whole: at most limit bytes, else an error. ErrNotFound.

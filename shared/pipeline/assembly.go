@@ -37,6 +37,7 @@ type assembly struct {
 	ctx   context.Context
 	w     work
 	src   sourceRecord
+	to    *crcWriter
 	out   *archive.BundleWriter
 	bar   *progressWriter
 	done  atomic.Int64
@@ -44,24 +45,52 @@ type assembly struct {
 	files map[string]string // name in the bundle -> SHA-256 in the cache
 }
 
-// write writes the whole bundle: deps/, then app/, then the files at the root.
-func (a *assembly) write(l layers) (archive.Summary, error) {
-	if err := a.deps(l.deps); err != nil {
-		return archive.Summary{}, err
+// write writes the whole bundle: deps/, then app/, then the files at the root. What is written before app/ is
+// the second result. With a prefix, which lies in front already, deps/ is left out.
+func (a *assembly) write(l layers, prefix *prefixRecord) (archive.Summary, prefixRecord, error) {
+	none := archive.Summary{}
+	made, err := a.beginning(l.deps, prefix)
+	if err != nil {
+		return none, made, err
 	}
+	defer a.out.Abort()
 	if err := a.app(l.app); err != nil {
-		return archive.Summary{}, err
+		return none, made, err
 	}
 	root := append(slices.Clone(l.root), resolver.Entry{Path: EnvFileName, Inline: envFile(l.env)})
 	slices.SortFunc(root, func(x, y resolver.Entry) int { return strings.Compare(x.Path, y.Path) })
 	if err := a.entries("", root, a.src.CommitTime); err != nil {
-		return archive.Summary{}, err
+		return none, made, err
 	}
 	sum, err := a.out.Close()
 	if err != nil {
-		return archive.Summary{}, fmt.Errorf("writing the bundle: %w", err)
+		return none, made, fmt.Errorf("writing the bundle: %w", err)
 	}
-	return sum, nil
+	return sum, made, nil
+}
+
+// beginning opens the archive and brings it to the place before app/.
+func (a *assembly) beginning(deps []resolver.Entry, prefix *prefixRecord) (prefixRecord, error) {
+	if prefix != nil {
+		var err error
+		if a.out, err = archive.ResumeBundleWriter(a.to, prefix.Place); err != nil {
+			return prefixRecord{}, fmt.Errorf("%w: %w", errResume, err)
+		}
+		a.done.Store(a.total - 1)
+		a.progress()
+		return *prefix, nil
+	}
+	a.out = archive.NewBundleWriter(a.to)
+	err := a.deps(deps)
+	var place archive.Checkpoint
+	if err == nil {
+		place, err = a.out.Checkpoint(a.ctx)
+	}
+	if err != nil {
+		a.out.Abort()
+		return prefixRecord{}, err
+	}
+	return prefixRecord{Place: place, CRC32: a.to.crc}, nil
 }
 
 // lost names the cached file behind an error of content that is not what it was; files are encoded ahead,

@@ -208,25 +208,57 @@ func (p *Pipeline) storePackages(ctx context.Context, w work, data packages.Data
 	return nil
 }
 
-// assemble streams the bundle: deps/ first (its bytes depend on the lockfiles alone), then app/, then the
-// files at the root.
+// assemble makes the bundle, from an earlier one with the same dependencies where there is one.
 func (p *Pipeline) assemble(ctx context.Context, w work, src sourceRecord, l layers, dir string) (archive.Summary, error) {
 	none := archive.Summary{}
-	out, err := p.Blobs.Create(ctx)
+	key := prefixKey(l.deps)
+	prefix, err := p.findPrefix(ctx, key)
 	if err != nil {
 		return none, err
 	}
+	sum, made, err := p.writeBundle(ctx, w, src, l, dir, prefix)
+	if prefix != nil && cannotBeCopied(err) && ctx.Err() == nil {
+		level := slog.LevelInfo // bundles expire
+		if errors.Is(err, blob.ErrChanged) {
+			level = slog.LevelWarn
+		}
+		p.Log.Log(ctx, level, "beginning of an earlier bundle not copied", "cachito_request_id", w.req.ID, "key", prefix.Bundle, "error", err)
+		sum, made, err = p.writeBundle(ctx, w, src, l, dir, nil)
+	}
+	if err != nil || key == "" {
+		return sum, err
+	}
+	// The newest bundle is the one that stays longest.
+	return sum, p.putSealed(ctx, key, made, true)
+}
+
+// writeBundle streams the bundle: deps/ first (its bytes depend on the lockfiles alone), then app/, then the
+// files at the root. Of a prefix that is given, deps/ is copied.
+func (p *Pipeline) writeBundle(ctx context.Context, w work, src sourceRecord, l layers, dir string, prefix *prefixRecord) (archive.Summary, prefixRecord, error) {
+	none := archive.Summary{}
+	var parts []blob.Part
+	if prefix != nil {
+		parts = append(parts, prefix.part())
+	}
+	key := dir + bundleArchive
+	out, err := p.Blobs.CreateAt(ctx, key, parts...)
+	if err != nil {
+		return none, prefixRecord{}, err
+	}
 	defer out.Abort()
 	a := &assembly{
-		p: p, ctx: ctx, w: w, src: src, out: archive.NewBundleWriter(out), files: map[string]string{}, total: int64(len(l.deps)),
+		p: p, ctx: ctx, w: w, src: src, to: &crcWriter{w: out}, files: map[string]string{}, total: int64(len(l.deps)),
 		bar: &progressWriter{p: p, ctx: ctx, w: w},
 	}
-	defer a.out.Abort()
-	sum, err := a.write(l)
-	if err != nil {
-		return none, p.dependencyLost(ctx, w, a.lost(err))
+	sum, made, err := a.write(l, prefix)
+	if prefix != nil && cannotBeCopied(err) {
+		return none, prefixRecord{}, err // nothing is known to be lost yet
 	}
-	return sum, out.Commit(ctx, dir+bundleArchive, true)
+	if err != nil {
+		return none, prefixRecord{}, p.dependencyLost(ctx, w, a.lost(err))
+	}
+	made.Bundle = key
+	return sum, made, out.Commit(ctx, key, true)
 }
 
 // dependencyLost decides what a dependency that cannot be bundled means: when it is damaged or gone from

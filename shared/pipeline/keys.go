@@ -21,6 +21,7 @@ import (
 //	deps/sha256/{hex}, {hex}.json               a dependency file, and its size and CRC
 //	deps/{other algorithm}/{hex}, deps/url/{sha256 of URL}   pointers to the above
 //	results/{manager}/{hash}.json               resolver.Output
+//	prefixes/{hash of deps/}.json               prefixRecord: where a bundle's beginning can be copied from
 //	bundles/{hash}/bundle.tar.gz, .sha256, packages.json, bundle.json
 //	configfiles/{sha256}                        configuration files, base64
 //	logs/{id}/...                               package requestlog

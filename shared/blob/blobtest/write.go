@@ -215,6 +215,7 @@ var writeCases = []testCase{
 			{"missing", blob.Part{Key: "none", Length: -1}, blob.ErrNotFound},
 			{"other bytes", blob.Part{Key: "a", Length: -1, CRC32: crcOf("content of b")}, blob.ErrChanged},
 			{"past the end", blob.Part{Key: "a", Length: 100}, nil},
+			{"shorter than it was", blob.Part{Key: "a", Length: 100, CRC32: crcOf("content of a, which was longer")}, blob.ErrChanged},
 		} {
 			wr, err := w.b.CreateAt(w.Context(), "k", c.part)
 			if err == nil {

@@ -252,7 +252,11 @@ func (b *Blob) copyPart(ctx context.Context, w io.Writer, part blob.Part) error 
 		length = o.Info().Size - part.Offset
 	}
 	if part.Offset < 0 || length < 0 || length > o.Info().Size-part.Offset { // no sum: it may overflow
-		return fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, o.Info().Size)
+		err := fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, o.Info().Size)
+		if part.CRC32 != nil { // it was there once
+			err = fmt.Errorf("%w: %w", blob.ErrChanged, err)
+		}
+		return err
 	}
 	crc := crc32.NewIEEE()
 	if part.CRC32 != nil {

@@ -205,7 +205,11 @@ func (u *upload) copyFrom(ctx context.Context, part blob.Part, head *sdk.HeadObj
 		length = size - part.Offset
 	}
 	if part.Offset < 0 || length < 0 || length > size-part.Offset { // no sum: it may overflow
-		return fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, size)
+		err := fmt.Errorf("range %d+%d is outside of object %s with %d bytes", part.Offset, length, part.Key, size)
+		if part.CRC32 != nil { // it was there once
+			err = fmt.Errorf("%w: %w", blob.ErrChanged, err)
+		}
+		return err
 	}
 	return u.copy(ctx, source{key: part.Key, etag: aws.ToString(head.ETag), offset: part.Offset, length: length, crc: part.CRC32})
 }
