@@ -63,7 +63,9 @@ var rules = []struct {
 	{"shared/resolver/all", []string{"shared/resolver/..."}, "the list names every resolver and nothing else"},
 	{"shared/resolver/npm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
-	{"shared/resolver/pip", []string{"shared/resolver", "shared/fetch", "shared/archive", "shared/resolver/pip/..."}, "a resolver sees its input and its fetcher, and its own parts may use each other"},
+	{"shared/resolver/pip", []string{"shared/resolver", "shared/fetch", "shared/archive", "shared/resolver/pip/...", "shared/resolver/cargo/crate"}, "a resolver sees its input and its fetcher, its own parts may use each other, and sdists bring crates"},
+	{"shared/resolver/cargo", []string{"shared/resolver", "shared/archive", "shared/resolver/cargo/...", "shared/resolver/gittree"}, "a resolver sees its input and its fetcher, and its own parts may use each other"},
+	{"shared/resolver/rubygems", []string{"shared/resolver", "shared/fetch", "shared/gitrepo", "shared/archive", "shared/resolver/gittree"}, "a resolver sees its input and its fetcher, and how git trees are stored"},
 	{"shared/resolver", []string{"shared/resolver", "shared/fetch", "shared/gitrepo", "shared/archive"}, "a resolver sees its input and its fetcher: never another resolver, a port or AWS"},
 	{"shared/pipeline", []string{
 		"shared/store", "shared/queue", "shared/blob", "shared/archive", "shared/gitrepo", "shared/fetch",
@@ -74,7 +76,7 @@ var rules = []struct {
 		"shared/sbom", "shared/contentmanifest", "shared/web",
 	}, "package manager names are handed in by main"},
 	{"shared/wiring", []string{
-		"shared/config", "shared/api", "shared/pipeline", "shared/store", "shared/queue", "shared/blob", "shared/fetch", "shared/gitrepo",
+		"shared/wiring", "shared/config", "shared/api", "shared/pipeline", "shared/store", "shared/queue", "shared/blob", "shared/fetch", "shared/gitrepo",
 		"shared/kerberos", "shared/resolver", "shared/awsclient", "shared/store/dynamodb", "shared/queue/sqs", "shared/blob/s3", "shared/blob/dir",
 	}, "the wiring knows everything but the package managers and who starts it"},
 	{"shared/web/browsertest", []string{

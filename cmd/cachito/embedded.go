@@ -10,18 +10,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/cachito-serverless/cachito/shared/api"
 	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/blob/dir"
 	"github.com/cachito-serverless/cachito/shared/config"
-	"github.com/cachito-serverless/cachito/shared/fetch"
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
 	"github.com/cachito-serverless/cachito/shared/pipeline"
 	queuesqlite "github.com/cachito-serverless/cachito/shared/queue/sqlite"
-	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
 	storesqlite "github.com/cachito-serverless/cachito/shared/store/sqlite"
+	"github.com/cachito-serverless/cachito/shared/wiring"
 )
 
 // places are where the embedded adapters keep things.
@@ -109,99 +107,30 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 			return nil, fmt.Errorf("clearing the storage: %w", err)
 		}
 	}
-	network, err := newFetch(cfg)
-	if err != nil {
-		return nil, err
-	}
-	h.git, err = gitrepo.New(gitrepo.Settings{
-		Fetch: network, CacheDir: at.git, CacheMaxBytes: cfg.CacheMaxBytes,
-		SSHKeyFile: cfg.SSHKey, KnownHostsFile: cfg.KnownHosts,
-		MaxBytes: cfg.SourceMaxBytes, MaxTreeBytes: cfg.SourceMaxTreeBytes, MaxEntries: cfg.SourceMaxEntries, Timeout: cfg.SourceTimeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if cfg.ToolDir != "" {
-		at.tools = cfg.ToolDir
+	adapters := wiring.Adapters{
+		Store: store, Queue: queue, Blobs: blobs, Accept: acceptor(store, queue), CheckBlobs: writable(blobs),
 	}
 	known := all.List()
-	enabled, err := resolver.Enabled(known, cfg.PackageManagers)
-	if err != nil {
-		return nil, usagef("CACHITO_PACKAGE_MANAGERS: %v", err)
-	}
-	settings, err := resolverSettings(cfg, enabled, at.tools)
-	if err != nil {
+	if h.managers, err = wiring.Enabled(cfg, known); err != nil {
 		return nil, err
 	}
-	h.managers = enabled
-	h.pipeline, err = pipeline.New(pipeline.Settings{
-		Resolvers: settings, Workers: cfg.Workers,
-		Lifetime: cfg.Lifetime, LifetimeFailed: cfg.LifetimeFailed,
-		RefreshTags: cfg.TagsRefresh, CacheMaxBytes: cfg.CacheMaxBytes, Local: local,
-	}, pipeline.Deps{
-		Store: store, Queue: queue, Blobs: blobs, Managers: known,
-		Git: h.git, Fetch: network, WorkDir: at.work, Log: log, Clock: time.Now,
-	})
-	if err != nil {
+	folders := wiring.Places{Git: at.git, Tools: at.tools, Work: at.work}
+	if h.pipeline, err = wiring.Pipeline(cfg, known, adapters, folders, local, log); err != nil {
 		return nil, err
 	}
-	negotiator, err := newNegotiator(cfg)
-	if err != nil {
-		return nil, err
-	}
-	h.handler, err = newAPI(cfg, enabled, known, api.Deps{Store: store, Queue: queue, Accept: acceptor(store, queue), Blobs: blob.Blob(blobs), Log: log, Expire: h.pipeline.Expire, Health: health(store, queue, blobs), Negotiator: negotiator})
+	h.git = h.pipeline.Git
+	h.handler, err = wiring.API(cfg, known, adapters, wiring.Transport{}, log)
 	return h, err
 }
 
-func newFetch(cfg config.Config) (*fetch.Client, error) {
-	credentials, err := fetch.LoadCredentials(cfg.Netrc, cfg.BearerTokens)
-	if err != nil {
-		return nil, usagef("CACHITO_NETRC, CACHITO_BEARER_TOKENS: %v", err)
-	}
-	s := fetch.Settings{
-		Credentials: credentials, AllowHosts: cfg.AllowHosts, CACertFile: cfg.CACert,
-		MaxConcurrent: cfg.MaxDownloads, PerHost: cfg.MaxDownloadsPerHost,
-		HTTPSProxy: cfg.HTTPSProxy, HTTPProxy: cfg.HTTPProxy, NoProxy: cfg.NoProxy,
-	}
-	for _, m := range cfg.Mirrors {
-		s.Mirrors = append(s.Mirrors, fetch.Mirror(m))
-	}
-	client, err := fetch.New(s)
-	if err != nil {
-		return nil, usagef("network settings: %v", err)
-	}
-	return client, nil
-}
-
-// resolverSettings hands every package manager the settings that it declares.
-func resolverSettings(cfg config.Config, enabled []resolver.Descriptor, toolDir string) (map[string]resolver.Settings, error) {
-	tools, err := filepath.Abs(toolDir)
-	if err != nil {
-		return nil, fmt.Errorf("CACHITO_TOOL_DIR: %w", err)
-	}
-	settings := map[string]resolver.Settings{}
-	for _, d := range enabled {
-		environment := map[string]request.EnvironmentVariable{}
-		for name, v := range cfg.DefaultEnvironment[d.Name] {
-			environment[name] = request.EnvironmentVariable(v)
+// writable tries to write to the storage, and leaves nothing behind.
+func writable(b blob.Blob) func(context.Context) error {
+	return func(ctx context.Context) error {
+		w, err := b.Create(ctx)
+		if err != nil {
+			return err
 		}
-		settings[d.Name] = resolver.Settings{Values: cfg.Managers[d.Name], Environment: environment, Local: resolver.LocalSettings{ToolDir: tools}}
+		_, err = w.Write([]byte("check"))
+		return errors.Join(err, w.Abort())
 	}
-	return settings, nil
-}
-
-func newAPI(cfg config.Config, enabled, known []resolver.Descriptor, deps api.Deps) (http.Handler, error) {
-	deps.Managers, deps.Steps, deps.Clock = known, pipeline.Steps, time.Now
-	names := make([]string, 0, len(enabled))
-	for _, d := range enabled {
-		names = append(names, d.Name)
-	}
-	return api.New(api.Config{
-		PackageManagers: names, DefaultPackageManagers: cfg.DefaultPackageManagers, MutuallyExclusive: cfg.MutuallyExclusive,
-		MaxPerPage: cfg.MaxPerPage, LogsEnabled: cfg.LogsEnabled,
-		UserRepresentatives: cfg.UserRepresentatives, WorkerUsernames: cfg.WorkerUsernames,
-		LoginDisabled: cfg.LoginDisabled, TrustUser: cfg.TrustUser, IdentityHeader: cfg.IdentityHeader, TrustedProxies: cfg.TrustedProxies,
-		PublicURL: cfg.PublicURL, TrustForwarded: cfg.TrustForwarded, Download: cfg.Download,
-		LargeAnswers: cfg.LargeAnswers, Version: programVersion(),
-	}, deps)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/client"
 	"github.com/cachito-serverless/cachito/shared/config"
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/wiring"
 )
 
 // Exit codes, part of the command's contract.
@@ -61,10 +62,11 @@ func report(ctx context.Context, stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "cachito: %v\n", err)
 	var usage *usageError
 	var setting *config.Error
+	var settings *wiring.SettingError
 	var gone *client.UnreachableError
 	var refused *client.StatusError
 	switch {
-	case errors.As(err, &usage), errors.As(err, &setting):
+	case errors.As(err, &usage), errors.As(err, &setting), errors.As(err, &settings):
 		return exitUsage
 	case errors.As(err, &gone):
 		return exitUnreachable

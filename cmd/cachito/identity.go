@@ -9,29 +9,11 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/cachito-serverless/cachito/shared/api"
 	"github.com/cachito-serverless/cachito/shared/config"
-	"github.com/cachito-serverless/cachito/shared/kerberos"
 )
 
 // maxPEMBytes is the largest file of certificates that is read: every root of the web has some 230 kB.
 const maxPEMBytes = 4 << 20
-
-// newNegotiator makes what judges Kerberos tickets; nil without a keytab.
-func newNegotiator(cfg config.Config) (api.Negotiator, error) {
-	if cfg.KerberosKeytab == "" {
-		return nil, nil
-	}
-	keytab, err := kerberos.LoadKeytab(cfg.KerberosKeytab)
-	if err != nil {
-		return nil, usagef("CACHITO_KERBEROS_KEYTAB: %v", err)
-	}
-	acceptor, err := kerberos.New(keytab, kerberos.Settings{Service: cfg.KerberosService, Realms: cfg.KerberosRealms, MaxSkew: cfg.KerberosMaxSkew})
-	if err != nil {
-		return nil, usagef("CACHITO_KERBEROS_SERVICE, CACHITO_KERBEROS_KEYTAB: %v", err)
-	}
-	return acceptor, nil
-}
 
 // warnOfLogins tells an operator what lets callers be whom they like.
 func warnOfLogins(ctx context.Context, log *slog.Logger, cfg config.Config) {

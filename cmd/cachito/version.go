@@ -5,18 +5,9 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/cachito-serverless/cachito/shared/wiring"
 )
-
-// version is set by the linker (-X main.version=v1.2.3); else the build's own information counts.
-var version string
-
-// programVersion is what the program calls itself.
-func programVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
-		return info.Main.Version
-	}
-	return version
-}
 
 type versionCmd struct{}
 
@@ -30,6 +21,6 @@ func (versionCmd) Run(stdout io.Writer) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(stdout, "cachito %s%s %s %s/%s\n", programVersion(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(stdout, "cachito %s%s %s %s/%s\n", wiring.Version(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

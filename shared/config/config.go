@@ -75,6 +75,13 @@ type Config struct {
 	// ToolDir keeps Go toolchains; empty: "toolchains" in the data folder.
 	ToolDir string
 
+	// What functions on AWS use.
+	Table       string // of DynamoDB
+	Bucket      string // of S3
+	QueuePrefix string // of names on SQS, without the "-"
+	// PresignEndpoint is S3's endpoint in presigned URLs; empty: the one that is used.
+	PresignEndpoint string
+
 	Mirrors      []Mirror
 	Netrc        string // file
 	BearerTokens string // file
@@ -118,6 +125,19 @@ func (c *Config) manager(name, key, value string) {
 // KnowsUsers reports whether the embedded service has a way to tell who calls.
 func (c *Config) KnowsUsers() bool {
 	return c.IdentityHeader != "" || c.KerberosKeytab != "" || c.TLSClientCA != ""
+}
+
+// Files are the settings that name a file, by their names: where to change each. On AWS they may name a secret
+// instead, whose content becomes the file.
+func (c *Config) Files() map[string]*string {
+	return map[string]*string{
+		"CACHITO_KERBEROS_KEYTAB": &c.KerberosKeytab,
+		"CACHITO_NETRC":           &c.Netrc,
+		"CACHITO_BEARER_TOKENS":   &c.BearerTokens,
+		"CACHITO_CA_CERT":         &c.CACert,
+		"CACHITO_SSH_KEY":         &c.SSHKey,
+		"CACHITO_KNOWN_HOSTS":     &c.KnownHosts,
+	}
 }
 
 // Mirror sends every URL that begins with Prefix to Target instead. Of several that fit the longest

@@ -27,7 +27,8 @@ func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Settings\n\nMade from shared/config by `make golden`; do not edit. `cachito settings` prints the same.\n\n" +
 		"All settings are environment variables; an empty one counts as not set. Lists are written `a,b` or as a JSON array.\n" +
-		"A wrong value stops the start with the setting's name and what was expected.\n")
+		"A wrong value stops the start with the setting's name and what was expected.\n" +
+		"On AWS a setting that names a file may name a secret of Secrets Manager instead: `secret:` and its name or ARN.\n")
 	group := ""
 	for _, s := range Doc() {
 		if s.Group != group {

@@ -20,6 +20,7 @@ type setting struct {
 // Groups, in the order in which they are documented.
 const (
 	groupService = "Service"
+	groupAWS     = "AWS"
 	groupAPI     = "API"
 	groupNetwork = "Network and repositories"
 	groupGo      = "gomod"
@@ -44,7 +45,7 @@ const (
 var settings = []setting{
 	{
 		"CACHITO_DATA_DIR", groupService, "cachito-data",
-		"Folder of the embedded service: database, caches, bundles. One `serve` at a time may use it.",
+		"Folder of the embedded service: database, caches, bundles. One `serve` at a time may use it. Functions use the machine's temporary folder.",
 		func(c *Config, v string) error { return text(&c.DataDir, v) },
 	},
 	{
@@ -86,6 +87,27 @@ var settings = []setting{
 		"CACHITO_TOOL_DIR", groupService, "",
 		"Folder for Go toolchains, kept between requests. Empty: `toolchains` in the data folder.",
 		func(c *Config, v string) error { return text(&c.ToolDir, v) },
+	},
+
+	{
+		"CACHITO_TABLE", groupAWS, "",
+		"Functions only, which need it: name of the table on DynamoDB. Functions know region, endpoint and credentials from AWS's own variables.",
+		func(c *Config, v string) error { return text(&c.Table, v) },
+	},
+	{
+		"CACHITO_BUCKET", groupAWS, "",
+		"Functions only, which need it: name of the bucket on S3.",
+		func(c *Config, v string) error { return text(&c.Bucket, v) },
+	},
+	{
+		"CACHITO_QUEUE_PREFIX", groupAWS, "",
+		"Functions only, which need it: what the names of the queues on SQS begin with, before `-source`, `-resolve-gomod`, `-dead-letter` ...",
+		func(c *Config, v string) error { return text(&c.QueuePrefix, v) },
+	},
+	{
+		"CACHITO_PRESIGN_ENDPOINT", groupAWS, "",
+		"Functions only: endpoint of S3 in the URLs that downloads are redirected to, when clients reach it under another name than the functions do.",
+		func(c *Config, v string) error { return httpURL(&c.PresignEndpoint, v) },
 	},
 
 	{
@@ -194,10 +216,10 @@ var settings = []setting{
 	},
 	{
 		"LOGIN_DISABLED", groupAPI, "auto",
-		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header, keytab or client CA is set, else false (upstream's default).",
+		"`true`: callers without an identity may do everything. `auto`: true when the service listens on a loopback address and no identity header, keytab or client CA is set, else false (upstream's default, and that of functions).",
 		func(c *Config, v string) error {
 			if v == "auto" {
-				c.LoginDisabled = c.OnLoopback() && !c.KnowsUsers()
+				c.LoginDisabled = c.OnLoopback() && !c.KnowsUsers() && c.Table == ""
 				return nil
 			}
 			return boolean(&c.LoginDisabled, v)
