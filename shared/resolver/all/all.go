@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/cargo"
 	"github.com/cachito-serverless/cachito/shared/resolver/gitsubmodule"
 	"github.com/cachito-serverless/cachito/shared/resolver/gomod"
 	"github.com/cachito-serverless/cachito/shared/resolver/npm"
@@ -20,5 +21,6 @@ func List() []resolver.Descriptor {
 		gitsubmodule.Descriptor(),
 		yarn.Descriptor(),
 		rubygems.Descriptor(),
+		cargo.Descriptor(),
 	}
 }

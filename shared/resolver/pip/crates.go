@@ -3,25 +3,23 @@ package pip
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
-	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/packages"
-	"github.com/cachito-serverless/cachito/shared/purl"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/cargo/crate"
 )
 
 const (
-	// CrateType is the type of Rust crates that sdists are built from.
-	CrateType = "cargo"
 	// maxCrates of a request.
 	maxCrates = 20_000
-	// cargoFolder is a local registry below deps/; cargoHome holds the configuration that names it.
-	cargoFolder = "cargo"
+	// cargoFolder is a local registry below deps/, beside that of the manager cargo; cargoHome holds the
+	// configuration that names it.
+	cargoFolder = "pip-cargo"
 	cargoHome   = "cargo-home"
 )
 
@@ -37,25 +35,18 @@ local-registry = "` + cargoFolder + `"
 offline = true
 `
 
-// cratePURL: pkg:cargo/libc@0.2.150.
-func cratePURL(_ packages.Context, _ packages.Package, d packages.Dependency) (string, error) {
-	return "pkg:cargo/" + d.Name + "@" + purl.Escape(packages.Deref(d.Version), ""), nil
-}
-
 // crateSet is what the Rust extensions of a request need.
 type crateSet struct {
-	crates []crate // in order of name and version
-	files  []resolver.File
-	lines  []indexLine
+	crates []crate.Fetched // in order of name and version
 	// byNeed are the crates of each sdist.
-	byNeed map[*need][]crate
+	byNeed map[*need][]crate.Crate
 }
 
 // rustNeeds is what is known of one sdist.
 type rustNeeds struct {
 	isRust    bool
 	lockName  string // "" when there is no Cargo.lock
-	crates    []crate
+	crates    []crate.Crate
 	elsewhere []string // crates that are not of crates.io
 }
 
@@ -65,7 +56,7 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 	if b.pip.cratesURL == "" {
 		return nil
 	}
-	b.crates.byNeed = map[*need][]crate{}
+	b.crates.byNeed = map[*need][]crate.Crate{}
 	sources := make([]rustNeeds, len(b.needs))
 	err := resolver.SideBySide(ctx, maxVerified, len(b.needs), func(ctx context.Context, i int) error {
 		n := b.needs[i]
@@ -84,7 +75,7 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 			if s.lockName == "" {
 				continue
 			}
-			if sources[i].crates, sources[i].elsewhere, err = parseCargoLock(s.lock, s.lockName+" of "+n.requirement.line); err != nil {
+			if sources[i].crates, sources[i].elsewhere, err = lockedCrates(s.lock, s.lockName+" of "+n.requirement.line); err != nil {
 				return err
 			}
 		}
@@ -93,7 +84,7 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen := map[string]crate{}
+	seen := map[string]crate.Crate{}
 	for i, s := range sources {
 		if !s.isRust {
 			continue
@@ -108,9 +99,9 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 		}
 		b.crates.byNeed[n] = s.crates
 		for _, c := range s.crates {
-			key := c.name + " " + c.version
+			key := c.Name + " " + c.Version
 			if other, ok := seen[key]; ok && other != c {
-				return fault.Client(fault.InvalidChecksum, "The crate %s has two checksums: %s, and in %s of %s %s", key, other.digest, s.lockName, n.requirement.line, c.digest)
+				return fault.Client(fault.InvalidChecksum, "The crate %s has two checksums: %s, and in %s of %s %s", key, other.Digest, s.lockName, n.requirement.line, c.Digest)
 			}
 			seen[key] = c
 		}
@@ -118,33 +109,40 @@ func (b *batch) fetchCrates(ctx context.Context) error {
 	if len(seen) > maxCrates {
 		return fault.Client(fault.UnsupportedFeature, "There are more than %d crates in the sdists", maxCrates)
 	}
-	for _, c := range seen {
-		b.crates.crates = append(b.crates.crates, c)
-	}
-	slices.SortFunc(b.crates.crates, func(x, y crate) int {
-		return strings.Compare(x.name+" "+x.version, y.name+" "+y.version)
-	})
-	return b.downloadCrates(ctx)
+	return b.downloadCrates(ctx, seen)
 }
 
-func (b *batch) downloadCrates(ctx context.Context) (err error) {
-	set := &b.crates
-	artifacts := make([]resolver.Artifact, len(set.crates))
-	for i, c := range set.crates {
-		file := c.name + "-" + c.version + ".crate"
-		artifacts[i] = resolver.Artifact{
-			URL: b.pip.cratesURL + c.name + "/" + purl.Escape(file, ""), Want: []integrity.Digest{c.digest}, MaxBytes: MaxDistributionBytes, Describe: file,
+// lockedCrates reads the crates of a Cargo.lock that come from crates.io; elsewhere are those that do not, as
+// "name version (source)".
+func lockedCrates(text, shown string) (crates []crate.Crate, elsewhere []string, err error) {
+	locked, _, err := crate.ParseLockfile([]byte(text), shown)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, l := range locked {
+		switch {
+		case l.Source == "": // of the sdist itself
+			continue
+		case !crate.IsCratesIO(l.Source):
+			elsewhere = append(elsewhere, fmt.Sprintf("%s %s (%s)", l.Name, l.Version, withoutUserInfo(l.Source)))
+			continue
 		}
+		c, err := l.Crate(shown)
+		if err != nil {
+			return nil, nil, err
+		}
+		crates = append(crates, c)
 	}
-	if set.files, err = resolver.FetchAll(ctx, b.in, artifacts); err != nil {
-		return err
+	return crates, elsewhere, nil
+}
+
+func (b *batch) downloadCrates(ctx context.Context, crates map[string]crate.Crate) (err error) {
+	var list []crate.Remote
+	for _, key := range slices.Sorted(maps.Keys(crates)) {
+		list = append(list, crate.Remote{Crate: crates[key], URL: crate.FileURL(b.pip.cratesURL, crates[key])})
 	}
-	set.lines = make([]indexLine, len(set.crates))
-	return resolver.SideBySide(ctx, maxVerified, len(set.crates), func(ctx context.Context, i int) error {
-		var err error
-		set.lines[i], err = readIndexLine(ctx, b.in.Fetcher, set.files[i], set.crates[i])
-		return err
-	})
+	b.crates.crates, err = crate.Fetch(ctx, b.in, list)
+	return err
 }
 
 // add puts the crates into the bundle, as a local registry.
@@ -152,38 +150,27 @@ func (s *crateSet) add(out *resolver.Output) error {
 	if len(s.crates) == 0 {
 		return nil
 	}
-	versions := map[string][]indexLine{}
-	for i, c := range s.crates {
-		out.Deps = append(out.Deps, resolver.Entry{Path: cargoFolder + "/" + c.name + "-" + c.version + ".crate", File: &s.files[i]})
-		where := crateIndexPath(c.name)
-		versions[where] = append(versions[where], s.lines[i])
-		d := c.dependency(false)
-		id, err := cratePURL(packages.Context{}, packages.Package{}, d)
-		if err != nil {
-			return fmt.Errorf("naming crate %s: %w", c.name, err)
-		}
-		out.Checksums[id] = []string{s.files[i].SHA256}
+	entries, err := crate.LocalRegistry(cargoFolder, s.crates)
+	if err != nil {
+		return err
 	}
-	for where, lines := range versions {
-		content, err := printIndexLines(lines)
-		if err != nil {
-			return err
-		}
-		out.Deps = append(out.Deps, resolver.Entry{Path: cargoFolder + "/index/" + where, Inline: content})
+	out.Deps = append(out.Deps, entries...)
+	for _, c := range s.crates {
+		out.Checksums[crate.PURL(c.Name, c.Version)] = []string{c.File.SHA256}
 	}
 	out.Deps = append(out.Deps, resolver.Entry{Path: cargoHome + "/config.toml", Inline: []byte(cargoConfig)})
 	out.EnvironmentVariables["CARGO_HOME"] = request.EnvironmentVariable{Value: "deps/" + cargoHome, Kind: "path"}
 	return nil
 }
 
-func (c crate) dependency(dev bool) packages.Dependency {
-	return packages.Dependency{Name: c.name, Type: CrateType, Version: &c.version, Dev: &dev}
+func crateDependency(c crate.Crate, dev bool) packages.Dependency {
+	return packages.Dependency{Name: c.Name, Type: crate.Type, Version: &c.Version, Dev: &dev}
 }
 
 // dependencies are the crates of a package's sdists, each once; dev when only build requirements need it.
 func (s *crateSet) dependencies(needs []*need, owner *project) []packages.Dependency {
-	runtime := map[crate]bool{}
-	var order []crate
+	runtime := map[crate.Crate]bool{}
+	var order []crate.Crate
 	for _, n := range needs {
 		if n.owner != owner {
 			continue
@@ -197,7 +184,7 @@ func (s *crateSet) dependencies(needs []*need, owner *project) []packages.Depend
 	}
 	list := make([]packages.Dependency, len(order))
 	for i, c := range order {
-		list[i] = c.dependency(!runtime[c])
+		list[i] = crateDependency(c, !runtime[c])
 	}
 	return list
 }

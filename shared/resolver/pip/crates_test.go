@@ -1,21 +1,15 @@
 package pip
 
 import (
-	"encoding/json"
-	"maps"
 	"net/http"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
-	"github.com/cachito-serverless/cachito/shared/integrity"
-	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -63,7 +57,7 @@ const (
 )
 
 func TestCrates(t *testing.T) {
-	const crates = "cargo-home/config.toml cargo/a-1.0.0.crate cargo/b-b-0.2.0+x.crate cargo/index/1/a cargo/index/3/b/b-b"
+	const crates = "cargo-home/config.toml pip-cargo/a-1.0.0.crate pip-cargo/b-b-0.2.0+x.crate pip-cargo/index/1/a pip-cargo/index/3/b/b-b"
 	tests := []struct {
 		name    string
 		files   map[string]string
@@ -134,9 +128,9 @@ func TestCratesReported(t *testing.T) {
 	}
 	dir := t.TempDir()
 	res.Unpack(t, dir)
-	line, err := os.ReadFile(path.Join(dir, "deps/cargo/index/1/a"))
+	line, err := os.ReadFile(path.Join(dir, "deps/pip-cargo/index/1/a"))
 	must(t, err)
-	content, err := os.ReadFile(path.Join(dir, "deps/cargo/a-1.0.0.crate"))
+	content, err := os.ReadFile(path.Join(dir, "deps/pip-cargo/a-1.0.0.crate"))
 	must(t, err)
 	wantLine := `{"name":"a","vers":"1.0.0","deps":[{"name":"b","req":"0.2","features":["f"],"optional":true,"default_features":false,"target":null,"kind":"normal","package":"b-b"},` +
 		`{"name":"c","req":"1","features":[],"optional":false,"default_features":true,"target":"cfg(unix)","kind":"build"}],"cksum":"` + digest(content) +
@@ -150,88 +144,6 @@ func TestCratesReported(t *testing.T) {
 		must(t, res.Err)
 		if got := resolvertest.Entries(res.Output.Deps); strings.Contains(got, "cargo") {
 			t.Errorf("got %s", got)
-		}
-	})
-}
-
-func TestCrateIndexPath(t *testing.T) {
-	for name, want := range map[string]string{"A": "1/a", "ab": "2/ab", "abc": "3/a/abc", "serde": "se/rd/serde", "Inflector": "in/fl/inflector"} {
-		if got := crateIndexPath(name); got != want {
-			t.Errorf("%s: got %s, want %s", name, got, want)
-		}
-	}
-}
-
-// TestLiveCrateIndex: the lines made of crates say what the public index says of them.
-func TestLiveCrateIndex(t *testing.T) {
-	const index, files = "index.crates.io", "static.crates.io"
-	fetcher, _ := live(t, index, files)
-	for _, c := range []crate{{name: "libc", version: "0.2.147"}, {name: "pyo3", version: "0.20.0"}, {name: "parking_lot_core", version: "0.9.8"}, {name: "serde", version: "1.0.200"}, {name: "rand", version: "0.8.5"}} {
-		t.Run(c.name, func(t *testing.T) {
-			resp, err := fetcher.Get(t.Context(), "https://"+index+"/"+crateIndexPath(c.name), nil, MaxPageBytes)
-			must(t, err)
-			var want indexLine
-			for text := range strings.Lines(string(resp.Body)) {
-				var one indexLine
-				must(t, json.Unmarshal([]byte(text), &one))
-				if one.Version == c.version {
-					want = one
-				}
-			}
-			c.digest, err = integrity.FromHex("sha256", want.Checksum)
-			must(t, err)
-			file, err := fetcher.Fetch(t.Context(), resolver.Artifact{URL: "https://" + files + "/crates/" + c.name + "/" + c.name + "-" + c.version + ".crate", Want: []integrity.Digest{c.digest}})
-			must(t, err)
-			got, err := readIndexLine(t.Context(), fetcher, file, c)
-			must(t, err)
-			normal := func(line *indexLine) {
-				features := maps.Clone(line.Features)
-				maps.Copy(features, line.Features2)
-				line.Features, line.Features2, line.Format = features, nil, 0
-				for i := range line.Deps {
-					d := &line.Deps[i]
-					d.Req = strings.TrimPrefix(strings.ReplaceAll(d.Req, " ", ""), "^") // the index has its own spelling
-					slices.Sort(d.Features)
-				}
-				slices.SortFunc(line.Deps, func(a, b indexDependency) int { return strings.Compare(key(a), key(b)) })
-			}
-			normal(&got)
-			normal(&want)
-			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func key(d indexDependency) string {
-	target := ""
-	if d.Target != nil {
-		target = *d.Target
-	}
-	return d.Kind + " " + d.Name + " " + target
-}
-
-// FuzzCargo: whatever stands in a Cargo.toml or Cargo.lock, names stay in their folder and lines are JSON.
-func FuzzCargo(f *testing.F) {
-	f.Add(goodLock, "[package]\nname = \"a\"\nversion = \"1.0.0\"\n[dependencies]\nb = \"1\"\n[target.x.dependencies.c]\nversion = \"1\"\n")
-	f.Fuzz(func(t *testing.T, lock, manifest string) {
-		crates, _, err := parseCargoLock(lock, "Cargo.lock")
-		if err == nil {
-			for _, c := range crates {
-				if strings.ContainsAny(c.name+c.version, "/\\\x00") || strings.Contains(crateIndexPath(c.name), "..") {
-					t.Errorf("%+v", c)
-				}
-			}
-		}
-		line, err := newIndexLine([]byte(manifest))
-		if err != nil {
-			return
-		}
-		content, err := printIndexLines([]indexLine{line})
-		var again indexLine
-		if err != nil || json.NewDecoder(strings.NewReader(string(content))).Decode(&again) != nil || strings.Count(string(content), "\n") != 1 {
-			t.Errorf("%q gives %q (%v)", manifest, content, err)
 		}
 	})
 }

@@ -21,12 +21,12 @@ func Descriptor() resolver.Descriptor {
 		},
 		Types: Rules(), RefusesReplacements: "pip",
 		Detect:  func(names map[string]bool) bool { return names[defaultFile] },
-		Version: "2",
+		Version: "3",
 		New:     New,
 	}
 }
 
-// Rules of pip's packages in the documents.
+// Rules of pip's packages in the documents. Crates of Rust extensions have the rule of the manager cargo.
 func Rules() []packages.Rule {
 	return []packages.Rule{{
 		Type: Name, PackagePURL: resolver.RepositoryPURL,
@@ -34,7 +34,5 @@ func Rules() []packages.Rule {
 			return purl.PyPI(d.Name, d.Version)
 		},
 		Contents: packages.RuntimeContents, ManifestRank: 3,
-	}, {
-		Type: CrateType, PackagePURL: resolver.RepositoryPURL, DependencyPURL: cratePURL,
 	}}
 }

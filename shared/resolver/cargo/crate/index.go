@@ -1,4 +1,4 @@
-package pip
+package crate
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
-// maxCargoTomlBytes bounds a crate's manifest.
-const maxCargoTomlBytes = 1 << 20
+// maxManifestBytes bounds a crate's manifest.
+const maxManifestBytes = 1 << 20
 
 // indexLine is a version of a crate in a registry's index
 // (https://doc.rust-lang.org/cargo/reference/registry-index.html).
@@ -44,25 +44,39 @@ type indexDependency struct {
 	Target          *string  `json:"target"`
 	Kind            string   `json:"kind"`
 	Package         *string  `json:"package,omitempty"`
+	// Registry is the index that the dependency comes from, when it is another one.
+	Registry *string `json:"registry,omitempty"`
 }
 
-// cargoManifest is the Cargo.toml of a published crate, which cargo has brought into a normal form.
-type cargoManifest struct {
-	cargoDependencies
-	Package *cargoPackage `toml:"package"`
-	Project *cargoPackage `toml:"project"` // of old crates
+// seenFrom turns the manifest's view of registries (none is crates.io) into the index's (none is its own).
+func (d *indexDependency) seenFrom(registry string) {
+	switch {
+	case registry == "":
+		d.Registry = nil // crates.io knows no other registry
+	case d.Registry == nil:
+		d.Registry = new(CratesIOIndex)
+	case *d.Registry == registry, "registry+"+*d.Registry == registry:
+		d.Registry = nil
+	}
+}
+
+// publishedManifest is the Cargo.toml of a published crate, which cargo has brought into a normal form.
+type publishedManifest struct {
+	publishedDependencies
+	Package *publishedPackage `toml:"package"`
+	Project *publishedPackage `toml:"project"` // of old crates
 	// Features: "dep:x" and "x?/y" need format 2 of the index.
-	Features map[string][]string          `toml:"features"`
-	Target   map[string]cargoDependencies `toml:"target"`
+	Features map[string][]string              `toml:"features"`
+	Target   map[string]publishedDependencies `toml:"target"`
 }
 
-type cargoPackage struct {
+type publishedPackage struct {
 	Name    string  `toml:"name"`
 	Version string  `toml:"version"`
 	Links   *string `toml:"links"`
 }
 
-type cargoDependencies struct {
+type publishedDependencies struct {
 	Normal map[string]any `toml:"dependencies"`
 	Dev    map[string]any `toml:"dev-dependencies"`
 	OldDev map[string]any `toml:"dev_dependencies"`
@@ -71,16 +85,19 @@ type cargoDependencies struct {
 }
 
 // readIndexLine makes the index line of a fetched crate from the manifest in it.
-func readIndexLine(ctx context.Context, f resolver.Fetcher, file resolver.File, c crate) (indexLine, error) {
-	shown := c.name + "-" + c.version + ".crate"
+func readIndexLine(ctx context.Context, f resolver.Fetcher, file resolver.File, c Remote) (indexLine, error) {
+	shown := c.FileName()
 	r, err := f.Open(ctx, file)
 	if err != nil {
 		return indexLine{}, fmt.Errorf("opening %s: %w", shown, err)
 	}
 	defer r.Close()
+	odd := func(err error) error {
+		return fault.Client(fault.InvalidFileFormat, "%s is not the crate it is called: its Cargo.toml is missing, malformed or another's", shown).Because(err)
+	}
 	var text []byte
 	err = archive.Walk(ctx, r, archive.Limits{}, func(e archive.Entry, content io.Reader) error {
-		if e.Name != c.name+"-"+c.version+"/Cargo.toml" || e.Size > maxCargoTomlBytes {
+		if e.Name != c.Name+"-"+c.Version+"/Cargo.toml" || e.Size > maxManifestBytes {
 			return nil
 		}
 		if text, err = io.ReadAll(content); err != nil {
@@ -88,19 +105,35 @@ func readIndexLine(ctx context.Context, f resolver.Fetcher, file resolver.File, 
 		}
 		return errEnough
 	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return indexLine{}, unreadable(ctx, shown, "Tar", err)
+	switch {
+	case ctx.Err() != nil:
+		return indexLine{}, ctx.Err()
+	case isBroken(err):
+		return indexLine{}, odd(err)
+	case err != nil && !errors.Is(err, errEnough):
+		return indexLine{}, fmt.Errorf("reading %s: %w", shown, err)
 	}
-	line, err := newIndexLine(text)
-	if err != nil || line.Name != c.name || line.Version != c.version {
-		return line, fault.Client(fault.InvalidFileFormat, "%s is not the crate it is called: its Cargo.toml is missing, malformed or another's", shown).Because(err)
+	line, err := newIndexLine(text, c.Registry)
+	if err != nil || line.Name != c.Name || line.Version != c.Version {
+		return line, odd(err)
 	}
-	line.Checksum = c.digest.Hex()
+	line.Checksum = c.Digest.Hex()
 	return line, nil
 }
 
-func newIndexLine(manifest []byte) (indexLine, error) {
-	var doc cargoManifest
+// errEnough ends a walk.
+var errEnough = errors.New("seen enough")
+
+// isBroken reports whether an archive is the trouble, not the reading of it.
+func isBroken(err error) bool {
+	_, unsafe := errors.AsType[*archive.UnsafeEntryError](err)
+	_, large := errors.AsType[*archive.LimitError](err)
+	return unsafe || large || errors.Is(err, archive.ErrBadArchive)
+}
+
+// newIndexLine reads a manifest. registry is the index of the registry that has it, "" for crates.io.
+func newIndexLine(manifest []byte, registry string) (indexLine, error) {
+	var doc publishedManifest
 	if err := toml.Unmarshal(manifest, &doc); err != nil {
 		return indexLine{}, err
 	}
@@ -128,11 +161,14 @@ func newIndexLine(manifest []byte) (indexLine, error) {
 	for _, target := range slices.Sorted(maps.Keys(doc.Target)) {
 		line.Deps = append(line.Deps, doc.Target[target].list(&target)...)
 	}
+	for i := range line.Deps {
+		line.Deps[i].seenFrom(registry)
+	}
 	return line, nil
 }
 
 // list are the dependencies of one target, sorted by kind and name.
-func (d cargoDependencies) list(target *string) []indexDependency {
+func (d publishedDependencies) list(target *string) []indexDependency {
 	var list []indexDependency
 	for _, kind := range []struct {
 		name  string
@@ -162,6 +198,8 @@ func (d *indexDependency) fill(value any) {
 				d.Req = v
 			case "package":
 				d.Package = &v
+			case "registry-index":
+				d.Registry = &v
 			}
 		case bool:
 			switch key {
@@ -182,8 +220,8 @@ func (d *indexDependency) fill(value any) {
 	}
 }
 
-// crateIndexPath is where the lines of a crate lie in an index: se/rd/serde.
-func crateIndexPath(name string) string {
+// indexPath is where the lines of a crate lie in an index: se/rd/serde.
+func indexPath(name string) string {
 	name = strings.ToLower(name)
 	switch len(name) {
 	case 1, 2:
