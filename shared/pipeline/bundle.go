@@ -47,9 +47,12 @@ func (p *Pipeline) bundle(ctx context.Context, w work) error {
 		}
 	}
 	p.say(ctx, w.log, slog.LevelInfo, request.ReasonComplete)
-	_, err := p.Store.Update(ctx, req.ID, store.Update{
+	req, err := p.Store.Update(ctx, req.ID, store.Update{
 		IfState: request.StateInProgress, State: request.StateComplete, Reason: request.ReasonComplete,
 	})
+	if err == nil {
+		p.countEnd(req, "")
+	}
 	return p.wanted(err)
 }
 
@@ -65,6 +68,9 @@ func (p *Pipeline) bundleAndRecord(ctx context.Context, w work) (request.Request
 	dir := bundleDir(src, w.req.Results, w.req)
 	rec, err := p.loadBundle(ctx, dir)
 	found := err == nil
+	if found || errors.Is(err, blob.ErrNotFound) {
+		countLookup(p.Metrics, lookupBundle, found)
+	}
 	if errors.Is(err, blob.ErrNotFound) {
 		rec, err = p.makeBundle(ctx, w, src, dir)
 	}

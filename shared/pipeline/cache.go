@@ -22,6 +22,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fetch"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 const (
@@ -36,6 +37,7 @@ const (
 type cache struct {
 	blobs  blob.Blob
 	client *fetch.Client
+	counts *telemetry.Metrics
 	flight singleflight.Group
 }
 
@@ -69,7 +71,9 @@ type obtained struct {
 	added bool
 }
 
-func newCache(b blob.Blob, c *fetch.Client) *cache { return &cache{blobs: b, client: c} }
+func newCache(b blob.Blob, c *fetch.Client, m *telemetry.Metrics) *cache {
+	return &cache{blobs: b, client: c, counts: m}
+}
 
 func fileKey(sha string) string { return "deps/sha256/" + sha }
 
@@ -129,6 +133,9 @@ func describe(a resolver.Artifact) string {
 
 func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity.Digest) (obtained, error) {
 	seen, known, err := c.lookUp(ctx, a, want)
+	if err == nil {
+		countLookup(c.counts, lookupDependency, known)
+	}
 	if err == nil && known {
 		err = c.check(ctx, a, seen)
 	}

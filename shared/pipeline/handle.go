@@ -17,6 +17,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/requestlog"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // errNotWanted: the request left in_progress while a step worked for it.
@@ -38,6 +39,7 @@ type work struct {
 // The error it returns is trouble with the queue or store; a fault of the step is none: it ends in
 // the request's state.
 func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
+	ctx = concerning(ctx, d.Message)
 	id := stepID{d.RequestID, d.Step}
 	if !p.enter(id) {
 		// A repeated message while the step runs here. It must not use up receives until it is a dead
@@ -50,18 +52,22 @@ func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
 	log := p.Log.With("cachito_request_id", d.RequestID, "step", d.Step, "attempt", d.ReceiveCount)
 	var added atomic.Int64
 	err := p.run(ctx, d, &added)
-	log = log.With("elapsed_ms", p.Clock().Sub(started).Milliseconds())
-	switch {
-	case err == nil:
+	elapsed := p.Clock().Sub(started)
+	log = log.With("elapsed_ms", elapsed.Milliseconds())
+	how := endingOf(ctx, d, err)
+	p.Metrics.Observe(telemetry.StepSeconds, elapsed.Seconds(), d.Step, string(how))
+	switch how {
+	case endingDone:
 		log.InfoContext(ctx, "step done")
 		return p.Queue.Ack(ctx, d)
-	case errors.Is(err, errNotWanted), errors.Is(err, store.ErrNotFound), errors.Is(err, errStepLater):
+	case endingSkipped:
 		log.InfoContext(ctx, "step skipped", "reason", err.Error())
 		return p.Queue.Ack(ctx, d)
-	case ctx.Err() != nil:
+	case endingInterrupted:
 		return p.interrupted(ctx, d, added.Load() > 0, log)
 	}
-	return p.failed(ctx, d, err, log)
+	*retry, err = p.failed(ctx, d, err, log)
+	return err
 }
 
 // interrupted hands a step back that is shut down, or near the end of the function's time: what was fetched is
@@ -95,14 +101,15 @@ func (p *Pipeline) interrupted(ctx context.Context, d queue.Delivery, progress b
 	return p.Queue.Ack(ctx, d)
 }
 
-// failed decides what an error of a step means: another try, or the end of its request.
-func (p *Pipeline) failed(ctx context.Context, d queue.Delivery, err error, log *slog.Logger) error {
+// failed decides what an error of a step means: another try (then retry is true), or the end of its request.
+func (p *Pipeline) failed(ctx context.Context, d queue.Delivery, err error, log *slog.Logger) (retry bool, _ error) {
 	f := faultOf(err)
 	log = log.With("fault_origin", f.Origin, "fault_type", f.Type, "error", chain(err))
 	if !f.Final && !d.Last() {
 		pause := retryPause(d.ReceiveCount)
 		log.WarnContext(ctx, "step failed, tried again", "pause_ms", pause.Milliseconds())
-		return p.Queue.Extend(ctx, d, pause)
+		p.Metrics.Add(telemetry.StepRetries, 1, d.Step)
+		return true, p.Queue.Extend(ctx, d, pause)
 	}
 	if f.Origin == fault.OriginClient {
 		log.InfoContext(ctx, "request failed")
@@ -110,9 +117,9 @@ func (p *Pipeline) failed(ctx context.Context, d queue.Delivery, err error, log 
 		log.ErrorContext(ctx, "request failed")
 	}
 	if err := p.fail(ctx, d.RequestID, f); err != nil {
-		return err
+		return false, err
 	}
-	return p.Queue.Ack(ctx, d)
+	return false, p.Queue.Ack(ctx, d)
 }
 
 // faultOf is the fault that an error holds. A full disk, which nobody made a fault of, is one of ours that
@@ -173,12 +180,15 @@ func (p *Pipeline) handBack(ctx context.Context, d queue.Delivery, delay time.Du
 // fail ends a request. A request that has ended otherwise meanwhile stays as it is.
 func (p *Pipeline) fail(ctx context.Context, id int64, f *fault.Error) error {
 	p.logTo(ctx, id, slog.LevelError, "The request failed: "+f.Message)
-	_, err := p.Store.Update(ctx, id, store.Update{
+	req, err := p.Store.Update(ctx, id, store.Update{
 		IfState: request.StateInProgress, State: request.StateFailed, Reason: f.Message,
 		ErrorOrigin: string(f.Origin), ErrorType: string(f.Type),
 	})
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 		return nil
+	}
+	if err == nil {
+		p.countEnd(req, f.Origin)
 	}
 	return err
 }
@@ -205,6 +215,9 @@ func (p *Pipeline) run(ctx context.Context, d queue.Delivery, added *atomic.Int6
 	if err != nil {
 		return err
 	}
+	before := ctx
+	ctx, span := p.trace(ctx, req, d)
+	defer func() { endTrace(before, span, d, err) }()
 	logs := requestlog.New(p.Blobs, req.ID, p.Clock)
 	w := work{req: req, step: d.Step, log: logs.Logger(), added: added}
 	defer func() {

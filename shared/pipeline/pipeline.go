@@ -24,6 +24,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // Names of steps, which are the names of their queues as well.
@@ -98,6 +99,9 @@ type Deps struct {
 	// WorkDir is the parent of scratch folders.
 	WorkDir string
 	Log     *slog.Logger
+	// Metrics and Tracer tell operators what goes on; nil: nobody is told.
+	Metrics *telemetry.Metrics
+	Tracer  telemetry.Tracer
 	Clock   func() time.Time
 }
 
@@ -142,7 +146,7 @@ func New(s Settings, d Deps) (*Pipeline, error) {
 		s.ResendAfter = ResendAfter
 	}
 	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}}
-	p.fetcher = newCache(d.Blobs, d.Fetch)
+	p.fetcher = newCache(d.Blobs, d.Fetch, d.Metrics)
 	for _, desc := range d.Managers {
 		rs, ok := s.Resolvers[desc.Name]
 		if !ok {

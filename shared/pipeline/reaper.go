@@ -12,6 +12,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/requestlog"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // reapPage is how many requests the reaper reads at once.
@@ -20,6 +21,7 @@ const reapPage = 100
 // Reap heals and tidies: dead letters become failed requests, lost steps are sent again, requests past
 // their lifetime become stale. It can run at any time, several at once.
 func (p *Pipeline) Reap(ctx context.Context) error {
+	p.measureQueues(ctx)
 	return errors.Join(p.buryDeadLetters(ctx), p.resendLost(ctx, false), p.expireOld(ctx), p.sweepBundles(ctx))
 }
 
@@ -45,6 +47,7 @@ func (p *Pipeline) buryDeadLetters(ctx context.Context) error {
 // one could not. While somebody holds the step, another message may still do that, or its worker died just now:
 // the letter comes again when the lease is over.
 func (p *Pipeline) bury(ctx context.Context, d queue.Delivery) error {
+	ctx = concerning(ctx, d.Message)
 	log := p.Log.With("cachito_request_id", d.RequestID, "step", d.Step)
 	req, err := p.Store.Get(ctx, d.RequestID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -64,6 +67,7 @@ func (p *Pipeline) bury(ctx context.Context, d queue.Delivery) error {
 		return p.Queue.Extend(ctx, d, left+time.Second)
 	}
 	log.ErrorContext(ctx, "dead letter")
+	p.Metrics.Add(telemetry.DeadLetters, 1, d.Step)
 	err = p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
 		"The %s step was given up after %d attempts, the last of which did not end. Please try again.", d.Step, queue.MaxReceives))
 	if err != nil {
@@ -121,6 +125,7 @@ func (p *Pipeline) lost(ctx context.Context, req request.Request, step string, a
 }
 
 func (p *Pipeline) resend(ctx context.Context, req request.Request, step string, resume bool) error {
+	ctx = concerning(ctx, queue.Message{RequestID: req.ID, Step: step})
 	if !resume && req.Steps[step].Sends >= MaxResends {
 		p.Log.ErrorContext(ctx, "step lost for good", "cachito_request_id", req.ID, "step", step)
 		return p.fail(ctx, req.ID, fault.ServerFinal(fault.CachitoError,
@@ -128,6 +133,7 @@ func (p *Pipeline) resend(ctx context.Context, req request.Request, step string,
 	}
 	if !resume {
 		p.Log.WarnContext(ctx, "lost step sent again", "cachito_request_id", req.ID, "step", step)
+		p.Metrics.Add(telemetry.StepsResent, 1, step)
 	}
 	return p.send(ctx, req.ID, step, !resume)
 }
@@ -165,6 +171,7 @@ func (p *Pipeline) expireOld(ctx context.Context) error {
 }
 
 func (p *Pipeline) expire(ctx context.Context, id int64, from request.State) error {
+	ctx = telemetry.ForRequest(ctx, id)
 	req, err := p.Store.Get(ctx, id)
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ func (p *Pipeline) resolveAndRecord(ctx context.Context, w work, m manager) (req
 	in := p.input(w, src, m)
 	key := resultKey(src, m, in)
 	out, err := p.readResult(ctx, key)
+	if err == nil || errors.Is(err, blob.ErrNotFound) {
+		countLookup(p.Metrics, lookupResult, err == nil)
+	}
 	switch {
 	case err == nil:
 		w.log.InfoContext(ctx, "The result of an earlier request with the same input is used", "package_manager", m.Name)

@@ -106,11 +106,13 @@ func (p *Pipeline) findOrFetch(ctx context.Context, w work) (string, sourceRecor
 	if local.Dirty {
 		key = sourceKey("file://dirty"+local.Path, w.req.Ref, p.Clock().UTC().Format(time.RFC3339Nano), v)
 	} else if src, err := p.loadSource(ctx, key); err == nil {
+		countLookup(p.Metrics, lookupSource, true)
 		w.log.InfoContext(ctx, "The source is in the cache", "ref", w.req.Ref)
 		return key, src, nil
 	} else if !errors.Is(err, blob.ErrNotFound) {
 		return "", sourceRecord{}, err
 	}
+	countLookup(p.Metrics, lookupSource, false)
 	src, err := p.checkOut(ctx, w, key, v)
 	if err != nil {
 		return "", sourceRecord{}, err
