@@ -53,6 +53,9 @@ var rules = []struct {
 	{"shared/gitrepo", []string{"shared/fetch", "shared/archive", "shared/resolver"}, "beside the port's types for tags and submodules, git knows neither storage nor package managers"},
 	{"shared/archive", nil, "archives know neither storage nor package managers"},
 	{"shared/awsclient", nil, "how calls travel to AWS knows nothing of what they say"},
+	{"shared/emulatortest", []string{
+		"shared/store/dynamodb", "shared/queue/sqs", "shared/queue", "shared/blob/s3", "shared/awsclient/awsclienttest",
+	}, "it makes the adapters for AWS of tests"},
 	{"shared/store/dynamodb", []string{"shared/store", "shared/awsclient"}, "an adapter knows its port only"},
 	{"shared/queue/sqs", []string{"shared/queue", "shared/awsclient"}, "an adapter knows its port only"},
 	{"shared/blob/s3", []string{"shared/blob", "shared/awsclient"}, "an adapter knows its port only"},
@@ -90,7 +93,7 @@ var external = []struct {
 	module  string
 	folders []string
 }{
-	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "shared/wiring/onaws", "functions", "cmd"}},
+	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "shared/wiring/onaws", "shared/emulatortest", "functions", "cmd"}},
 	{"github.com/aws/smithy-go", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "shared/wiring/onaws", "functions", "cmd"}},
 	{"github.com/aws/aws-lambda-go", []string{"functions", "shared/logging", "shared/gateway"}},
 	{"github.com/awslabs/aws-lambda-go-api-proxy", []string{"functions"}},

@@ -2,17 +2,8 @@ package rubygems
 
 import (
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
-	"io"
-	"io/fs"
-	"os"
-	"path"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +11,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/gittree"
 )
 
 const (
@@ -90,146 +82,29 @@ func tooManyFiles() error {
 }
 
 func (r *run) fetchTree(ctx context.Context, tree gitTree, scratch string) ([]resolver.Entry, error) {
-	if err := r.in.Scratch.Mkdir(scratch, 0o700); err != nil {
-		return nil, err
-	}
-	defer r.in.Scratch.RemoveAll(scratch)
-	root, err := r.in.Scratch.OpenRoot(scratch)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
 	var options []resolver.CheckOutOption
 	if tree.submodules {
 		options = append(options, resolver.WithSubmodules)
 	}
-	checkout, err := r.in.Git.CheckOut(ctx, tree.url, tree.commit, root, options...)
-	if err != nil {
-		return nil, tree.named(err)
-	}
-	if len(checkout.Removed) > 0 {
-		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", someOf(checkout.Removed))
-	}
-	entries, err := listTree(root)
+	what := fmt.Sprintf("the GIT dependency %s at %s", tree.shown, tree.commit)
+	root, removed, done, err := gittree.CheckOut(ctx, r.in, tree.url, tree.commit, scratch, what, options...)
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := r.storeTree(ctx, root, entries)
+	defer done()
+	if len(removed) > 0 {
+		r.in.Log.WarnContext(ctx, "Links that lead out of a git gem's repository are left out", "url", tree.shown, "links", someOf(removed))
+	}
+	entries, err := gittree.List(root, MaxGitFiles)
+	if errors.Is(err, gittree.ErrTooManyFiles) {
+		return nil, tooManyFiles()
+	}
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := gittree.Store(ctx, r.in.Fetcher, root, entries)
 	if err != nil {
 		return nil, err
 	}
 	return r.addGitFolder(ctx, tree, entries, blobs)
-}
-
-// named says which repository a fault is about: the faults of a checkout are made for the request's own.
-func (t gitTree) named(err error) error {
-	f, ok := errors.AsType[*fault.Error](err)
-	if !ok {
-		return err
-	}
-	named := *f
-	named.Message = fmt.Sprintf("%s (the GIT dependency %s at %s)", f.Message, t.shown, t.commit)
-	return named.Because(err)
-}
-
-// listTree lists files, links and empty folders of a tree, sorted by path. Files have no content yet.
-func listTree(root *os.Root) ([]resolver.Entry, error) {
-	var entries []resolver.Entry
-	empty := map[string]bool{}
-	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
-		}
-		delete(empty, path.Dir(name))
-		e := resolver.Entry{Path: name}
-		switch {
-		case d.IsDir():
-			empty[name] = true
-			return nil
-		case d.Type() == fs.ModeSymlink:
-			if e.Link, err = root.Readlink(name); err != nil {
-				return err
-			}
-		case d.Type().IsRegular():
-			info, err := d.Info()
-			if err != nil {
-				return err
-			}
-			e.Executable = info.Mode()&0o100 != 0
-			e.Part = &resolver.Part{Size: info.Size()}
-		default:
-			return fmt.Errorf("%s is neither file nor folder nor link", name)
-		}
-		if entries = append(entries, e); len(entries) > MaxGitFiles {
-			return tooManyFiles()
-		}
-		return nil
-	})
-	for name := range empty {
-		entries = append(entries, resolver.Entry{Path: name, Dir: true})
-	}
-	slices.SortFunc(entries, func(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) })
-	return entries, err
-}
-
-// storeTree stores the content of all files as one file of the cache, of which they become parts. It returns the
-// names that git's objects of the files and links have.
-func (r *run) storeTree(ctx context.Context, root *os.Root, entries []resolver.Entry) (map[string][20]byte, error) {
-	blobs := make(map[string][20]byte, len(entries))
-	in, out := io.Pipe()
-	go func() { out.CloseWithError(copyFiles(ctx, out, root, entries, blobs)) }()
-	file, err := r.in.Fetcher.Store(ctx, in)
-	in.CloseWithError(errors.New("not read any more"))
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if e.Part != nil {
-			e.Part.Of = file
-		}
-	}
-	return blobs, nil
-}
-
-// copyFiles writes the files' content one after the other, and notes where each is.
-func copyFiles(ctx context.Context, w io.Writer, root *os.Root, entries []resolver.Entry, blobs map[string][20]byte) error {
-	buf := make([]byte, 64<<10)
-	var offset int64
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		switch {
-		case e.Link != "":
-			blobs[e.Path] = [20]byte(newBlob(int64(len(e.Link)), e.Link).Sum(nil))
-		case e.Part != nil:
-			crc, blob := crc32.NewIEEE(), newBlob(e.Part.Size, "")
-			n, err := copyFile(io.MultiWriter(w, crc, blob), root, e.Path, buf)
-			if err != nil {
-				return err
-			}
-			if n != e.Part.Size {
-				return fmt.Errorf("%s has %d bytes, it had %d", e.Path, n, e.Part.Size)
-			}
-			e.Part.Offset, e.Part.CRC32, blobs[e.Path] = offset, crc.Sum32(), [20]byte(blob.Sum(nil))
-			offset += n
-		}
-	}
-	return nil
-}
-
-// newBlob hashes a git blob.
-func newBlob(size int64, content string) hash.Hash {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00%s", size, content)
-	return h
-}
-
-func copyFile(w io.Writer, root *os.Root, name string, buf []byte) (int64, error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	return io.CopyBuffer(w, struct{ io.Reader }{f}, buf)
 }
