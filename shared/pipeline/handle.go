@@ -39,6 +39,20 @@ type work struct {
 // The error it returns is trouble with the queue or store; a fault of the step is none: it ends in
 // the request's state.
 func (p *Pipeline) Handle(ctx context.Context, d queue.Delivery) error {
+	_, err := p.Deliver(ctx, d)
+	return err
+}
+
+// Deliver is Handle for a consumer that removes messages itself when they count as done (Lambda): gone tells
+// whether the message is acknowledged. If not it comes back, after the visibility timeout that it has now.
+func (p *Pipeline) Deliver(ctx context.Context, d queue.Delivery) (gone bool, err error) {
+	retry := false
+	err = p.handle(ctx, d, &retry)
+	return err == nil && !retry, err
+}
+
+// handle sets retry when the message stays in its queue for another try.
+func (p *Pipeline) handle(ctx context.Context, d queue.Delivery, retry *bool) error {
 	ctx = concerning(ctx, d.Message)
 	id := stepID{d.RequestID, d.Step}
 	if !p.enter(id) {
