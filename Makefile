@@ -99,6 +99,30 @@ test-aws: ## Test the adapters for AWS against an emulator (installed into .tool
 test-dynoxide: ## Test the DynamoDB adapter against a second, stricter emulator (needs cargo; not part of CI)
 	GO=$(GO) ./.ci/test-dynoxide $(RACE)
 
+# ---- AWS: template.yaml, docs/operations.md --------------------------------------------------------------
+# The processor of functions and layer: arm64 or x86_64, as the template's parameter Architecture.
+ARCH     ?= arm64
+GOARCH_arm64  := arm64
+GOARCH_x86_64 := amd64
+
+.PHONY: layers
+layers: ## Make the Lambda layer, a trimmed Go toolchain, for both processors in dist/layers
+	$(GO) run ./layers -arch arm64 -zip dist/layers/go-arm64.zip
+	$(GO) run ./layers -arch x86_64 -zip dist/layers/go-x86_64.zip
+
+# sam build calls build-<LogicalId> with ARTIFACTS_DIR. The functions Resolve... are one program, compiled once:
+# go build leaves a program alone that is up to date.
+build-%Function:
+	@program=$$(sed -E 's/^Resolve.+/Resolve/' <<<"$*" | tr '[:upper:]' '[:lower:]'); \
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(GOARCH_$(ARCH)),$(error ARCH is arm64 or x86_64, not $(ARCH))) \
+		$(GO) build -tags lambda.norpc -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o "bin/lambda-$(ARCH)/$$program" "./functions/$$program"; \
+	cp "bin/lambda-$(ARCH)/$$program" "$(ARTIFACTS_DIR)/bootstrap"
+
+.PHONY: build-GoLayer
+build-GoLayer:
+	rm -rf "$(ARTIFACTS_DIR)/go"
+	$(GO) run ./layers -arch $(ARCH) -dir "$(ARTIFACTS_DIR)"
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 	@./.ci/fuzz $(FUZZTIME)
