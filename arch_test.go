@@ -82,6 +82,9 @@ var rules = []struct {
 		"shared/wiring", "shared/config", "shared/api", "shared/pipeline", "shared/store", "shared/queue", "shared/blob", "shared/fetch", "shared/gitrepo",
 		"shared/kerberos", "shared/resolver", "shared/awsclient", "shared/store/dynamodb", "shared/queue/sqs", "shared/blob/s3", "shared/blob/dir",
 	}, "the wiring knows everything but the package managers and who starts it"},
+	{"shared/function", []string{
+		"shared/config", "shared/logging", "shared/gateway", "shared/pipeline", "shared/queue", "shared/queue/sqs",
+	}, "events are turned into calls of the API's handler and of the pipeline; main makes both"},
 	{"shared/web/browsertest", []string{
 		"shared/store", "shared/store/sqlite", "shared/blob", "shared/blob/dir", "shared/requestlog", "shared/gitrepo/gitrepotest",
 	}, "the browser tests make their world with the embedded adapters"},
@@ -95,8 +98,8 @@ var external = []struct {
 }{
 	{"github.com/aws/aws-sdk-go-v2", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "shared/wiring/onaws", "shared/emulatortest", "functions", "cmd"}},
 	{"github.com/aws/smithy-go", []string{"shared/store/dynamodb", "shared/awsclient", "shared/queue/sqs", "shared/blob/s3", "shared/wiring/onaws", "functions", "cmd"}},
-	{"github.com/aws/aws-lambda-go", []string{"functions", "shared/logging", "shared/gateway"}},
-	{"github.com/awslabs/aws-lambda-go-api-proxy", []string{"functions"}},
+	{"github.com/aws/aws-lambda-go", []string{"shared/function", "shared/logging", "shared/gateway"}},
+	{"github.com/awslabs/aws-lambda-go-api-proxy", []string{"shared/function"}},
 	{"modernc.org/sqlite", []string{"shared/store/sqlite", "shared/queue/sqlite", "shared/sqlitedb"}},
 	{"go.opentelemetry.io", []string{"shared/telemetry/otlp"}},
 	{"github.com/go-git/go-git", []string{"shared/gitrepo"}},

@@ -72,6 +72,8 @@ type Config struct {
 	Workers int
 	// CacheMaxBytes is what the blob folder may hold; 0: no limit.
 	CacheMaxBytes int64
+	// ResendAfter is how much older than its queue's oldest message a lost step must be to be sent again.
+	ResendAfter time.Duration
 	// ToolDir keeps Go toolchains; empty: "toolchains" in the data folder.
 	ToolDir string
 
@@ -79,8 +81,8 @@ type Config struct {
 	Table       string // of DynamoDB
 	Bucket      string // of S3
 	QueuePrefix string // of names on SQS, without the "-"
-	// PresignEndpoint is S3's endpoint in presigned URLs; empty: the one that is used.
-	PresignEndpoint string
+	// S3PublicEndpoint is S3's endpoint in presigned URLs; empty: the one that is used.
+	S3PublicEndpoint string
 
 	Mirrors      []Mirror
 	Netrc        string // file

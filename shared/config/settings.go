@@ -84,6 +84,11 @@ var settings = []setting{
 		func(c *Config, v string) error { return lifetime(&c.LifetimeFailed, v) },
 	},
 	{
+		"CACHITO_RESEND_AFTER", groupService, "15m",
+		"A step that nobody works on, and whose message is older than everything in its queue by this, counts as lost and is sent again.",
+		func(c *Config, v string) error { return duration(&c.ResendAfter, v) },
+	},
+	{
 		"CACHITO_TOOL_DIR", groupService, "",
 		"Folder for Go toolchains, kept between requests. Empty: `toolchains` in the data folder.",
 		func(c *Config, v string) error { return text(&c.ToolDir, v) },
@@ -105,9 +110,9 @@ var settings = []setting{
 		func(c *Config, v string) error { return text(&c.QueuePrefix, v) },
 	},
 	{
-		"CACHITO_PRESIGN_ENDPOINT", groupAWS, "",
+		"CACHITO_S3_PUBLIC_ENDPOINT", groupAWS, "",
 		"Functions only: endpoint of S3 in the URLs that downloads are redirected to, when clients reach it under another name than the functions do.",
-		func(c *Config, v string) error { return httpURL(&c.PresignEndpoint, v) },
+		func(c *Config, v string) error { return httpURL(&c.S3PublicEndpoint, v) },
 	},
 
 	{

@@ -80,7 +80,7 @@ func (w *world) dieOnceAndFinish(t *testing.T, at int, url, ref string) outcome 
 			t.Fatal(err)
 		}
 	}
-	if err := second.clearWorkDir(); err != nil {
+	if err := second.ClearWorkDir(); err != nil {
 		t.Fatal(err)
 	}
 	if err := second.Resume(ctx); err != nil {

@@ -26,7 +26,7 @@ const (
 // Run is the embedded service's work: workers for every queue and the reaper, until ctx ends. Running
 // steps are then interrupted and handed back. It must be the only one to use WorkDir.
 func (p *Pipeline) Run(ctx context.Context) error {
-	if err := p.clearWorkDir(); err != nil {
+	if err := p.ClearWorkDir(); err != nil {
 		return err
 	}
 	if err := p.Resume(ctx); err != nil {
@@ -43,8 +43,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	return nil
 }
 
-// clearWorkDir removes the scratch folders of a process that died.
-func (p *Pipeline) clearWorkDir() error {
+// ClearWorkDir removes the scratch folders that steps left behind. No step may run.
+func (p *Pipeline) ClearWorkDir() error {
 	entries, err := os.ReadDir(p.WorkDir)
 	if err != nil {
 		return fmt.Errorf("reading the work folder: %w", err)
@@ -73,12 +73,15 @@ func (p *Pipeline) work(ctx context.Context, name string) {
 
 func (p *Pipeline) reapEvery(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := errors.Join(p.Reap(ctx), p.pruneCache(ctx)); err != nil && ctx.Err() == nil {
+		if err := p.Tidy(ctx); err != nil && ctx.Err() == nil {
 			p.Log.ErrorContext(ctx, "reaper in trouble", "error", err)
 		}
 		pause(ctx, p.settings.ReapEvery)
 	}
 }
+
+// Tidy is one pass of everything that is done now and then: Reap, and pruning the cache.
+func (p *Pipeline) Tidy(ctx context.Context) error { return errors.Join(p.Reap(ctx), p.pruneCache(ctx)) }
 
 func pause(ctx context.Context, d time.Duration) {
 	select {

@@ -106,7 +106,7 @@ func Pipeline(cfg config.Config, known []resolver.Descriptor, a Adapters, at Pla
 	}
 	return pipeline.New(pipeline.Settings{
 		Resolvers: settings, Workers: cfg.Workers,
-		Lifetime: cfg.Lifetime, LifetimeFailed: cfg.LifetimeFailed,
+		Lifetime: cfg.Lifetime, LifetimeFailed: cfg.LifetimeFailed, ResendAfter: cfg.ResendAfter,
 		RefreshTags: cfg.TagsRefresh, CacheMaxBytes: cfg.CacheMaxBytes, Local: local,
 	}, pipeline.Deps{
 		Store: a.Store, Queue: a.Queue, Blobs: a.Blobs, Managers: known,

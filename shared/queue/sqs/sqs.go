@@ -143,7 +143,7 @@ func (q *Queue) take(ctx context.Context, step string, visibility, wait time.Dur
 	var list []queue.Delivery
 	var damaged error
 	for _, m := range out.Messages {
-		d, err := delivery(m)
+		d, err := Decode(aws.ToString(m.Body), aws.ToString(m.ReceiptHandle), m.Attributes)
 		if err != nil {
 			// Left to be received too often, or to the end of its retention.
 			damaged = fmt.Errorf("receiving from queue %s: message %s: %w", step, aws.ToString(m.MessageId), err)
@@ -157,19 +157,21 @@ func (q *Queue) take(ctx context.Context, step string, visibility, wait time.Dur
 	return list, nil
 }
 
-func delivery(m types.Message) (queue.Delivery, error) {
-	d := queue.Delivery{Receipt: aws.ToString(m.ReceiptHandle)}
-	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &d.Message); err != nil {
+// Decode makes a delivery of a message as SQS gives it, to a receiver or in an event of Lambda: attributes are
+// the system's, "ApproximateReceiveCount" and "SentTimestamp" among them.
+func Decode(body, receipt string, attributes map[string]string) (queue.Delivery, error) {
+	d := queue.Delivery{Receipt: receipt}
+	if err := json.Unmarshal([]byte(body), &d.Message); err != nil {
 		return d, fmt.Errorf("it is not one of ours: %w", err)
 	}
 	if d.Step == "" {
 		return d, errors.New("it is not one of ours: it names no step")
 	}
 	var err error
-	if d.ReceiveCount, err = strconv.Atoi(m.Attributes["ApproximateReceiveCount"]); err != nil {
+	if d.ReceiveCount, err = strconv.Atoi(attributes["ApproximateReceiveCount"]); err != nil {
 		return d, fmt.Errorf("its receive count: %w", err)
 	}
-	ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
+	ms, err := strconv.ParseInt(attributes["SentTimestamp"], 10, 64)
 	if err != nil {
 		return d, fmt.Errorf("when it was sent: %w", err)
 	}

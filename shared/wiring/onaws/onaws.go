@@ -76,8 +76,8 @@ func OpenWith(ctx context.Context, cfg config.Config, clients aws.Config) (_ *Ho
 		return nil, err
 	}
 	var options []s3.Option
-	if cfg.PresignEndpoint != "" {
-		options = append(options, s3.WithPublicEndpoint(cfg.PresignEndpoint))
+	if cfg.S3PublicEndpoint != "" {
+		options = append(options, s3.WithPublicEndpoint(cfg.S3PublicEndpoint))
 	}
 	blobs := s3.New(clients, cfg.Bucket, options...)
 	return &Home{

@@ -1,0 +1,29 @@
+// Command resolve is the function that runs one package manager of a request. It is deployed once for each of them, fed
+// by that one's queue; the message says which it is.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/cachito-serverless/cachito/shared/config"
+	"github.com/cachito-serverless/cachito/shared/function"
+	"github.com/cachito-serverless/cachito/shared/resolver/all"
+	"github.com/cachito-serverless/cachito/shared/wiring"
+	"github.com/cachito-serverless/cachito/shared/wiring/onaws"
+)
+
+func main() { os.Exit(function.Run(os.Getenv, os.Stderr, handler)) }
+
+func handler(ctx context.Context, cfg config.Config, log *slog.Logger) (any, error) {
+	home, err := onaws.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := wiring.Pipeline(home.Config, all.List(), home.Adapters, home.Places, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	return function.Steps(steps, log), nil
+}
