@@ -19,6 +19,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // Retries: upstream's numbers (5 retries, factor 1.3, doubling), plus 429.
@@ -86,6 +88,8 @@ type Settings struct {
 	// MaxConcurrent and PerHost bound running requests, until their body is closed.
 	MaxConcurrent int
 	PerHost       int
+	// Metrics counts requests, retries and bytes by host; nil: nobody does.
+	Metrics *telemetry.Metrics
 }
 
 // Client fetches. It is safe for concurrent use.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // Transport is the guarded http.RoundTripper: mirrors, credentials, limits on concurrency, and
@@ -24,24 +26,24 @@ func (c *Client) Transport() http.RoundTripper { return roundTripper{c} }
 
 type roundTripper struct{ c *Client }
 
-// RoundTrip implements http.RoundTripper. The answer of a mirror looks as if it came from the
-// original URL; so do its redirects as far as they stay below the mirror's target.
-func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+// send sends a request until its answer is final, and tells how often it was sent.
+func (t roundTripper) send(r *http.Request) (_ *http.Response, tries int, _ error) {
 	canRepeat := r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
 	for attempt := 0; ; attempt++ {
 		req := r
 		if attempt > 0 && r.GetBody != nil {
 			body, err := r.GetBody()
 			if err != nil {
-				return nil, err
+				return nil, attempt, err
 			}
 			req = r.Clone(r.Context())
 			req.Body = body
 		}
-		resp, err := t.c.once(req)
+		resp, err := t.try(req)
 		if attempt == MaxRetries || !canRepeat || !retryable(resp, err) {
-			return resp, err
+			return resp, attempt + 1, err
 		}
+		t.c.settings.Metrics.Add(telemetry.FetchRetries, 1, t.c.settings.Metrics.Host(r.URL.Host))
 		pause := backoff(attempt)
 		if resp != nil {
 			if after := retryAfter(resp.Header, time.Now()); after > 0 {
@@ -51,7 +53,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			resp.Body.Close()
 		}
 		if err := t.c.wait(r.Context(), pause); err != nil {
-			return nil, err
+			return nil, attempt + 1, err
 		}
 	}
 }
