@@ -105,6 +105,10 @@ type Blob interface {
 	// List yields every object whose key begins with prefix, in key order.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 
+	// ListAfter is List from the first key behind after on (which need not be an object's): what a list that
+	// ended early goes on with, at no higher price.
+	ListAfter(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
+
 	// Delete removes objects; one that is not there is no error.
 	Delete(ctx context.Context, keys ...string) error
 

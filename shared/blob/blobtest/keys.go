@@ -57,6 +57,42 @@ var keyCases = []testCase{
 			w.equal("prefix "+prefix, w.keys(prefix), withPrefix(keys, prefix))
 		}
 	}},
+	{"after a key", func(w *world) {
+		keys := []string{"a", "a-b", "a/b", "a/b/c", "a/bc", "ab/c", "b", "b/d/e", "b/d/f", "c!"}
+		w.put(keys...)
+		w.ok(w.b.Touch(w.Context(), "b/d/e"))
+		for _, prefix := range []string{"", "a", "a/", "b/"} {
+			for _, after := range append(slices.Clone(keys), "", "A", "a/", "a/b/", "a/b/d", "b/d", "b/d/", "b/e", "zz") {
+				var got []string
+				for info, err := range w.b.ListAfter(w.Context(), prefix, after) {
+					w.ok(err)
+					got = append(got, info.Key)
+				}
+				var want []string
+				for _, key := range withPrefix(keys, prefix) {
+					if key > after {
+						want = append(want, key)
+					}
+				}
+				w.equal(fmt.Sprintf("prefix %q after %q", prefix, after), got, want)
+			}
+		}
+	}},
+	{"after one of the long keys", func(w *world) {
+		keys := slices.Compact(slices.Sorted(slices.Values(longKeys())))
+		w.put(keys...)
+		for i := 0; i < len(keys); i += 7 {
+			var got []string
+			for info, err := range w.b.ListAfter(w.Context(), "", keys[i]) {
+				w.ok(err)
+				got = append(got, info.Key)
+				if len(got) == 3 {
+					break
+				}
+			}
+			w.equal(fmt.Sprintf("after %.300q", keys[i]), got, slices.Clone(keys[i+1:min(i+4, len(keys))]))
+		}
+	}},
 	{"deleting what is listed", func(w *world) {
 		keys := []string{"a", "a/b", "c/d/e", "c/d/f", "g"}
 		w.put(keys...)

@@ -19,6 +19,11 @@ import (
 // List implements blob.Blob. It reads one folder at a time, beginning with the one that the prefix names,
 // so that a request's log is listed without reading everybody's.
 func (b *Blob) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	return b.ListAfter(ctx, prefix, "")
+}
+
+// ListAfter implements blob.Blob. Folders that end before the key are not read.
+func (b *Blob) ListAfter(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
 		folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
 		rel := ""
@@ -29,7 +34,7 @@ func (b *Blob) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, err
 			}
 			rel = filepath.Join(split(encodeAll(key))...)
 		}
-		b.walk(ctx, rel, folder, prefix, yield)
+		b.walk(ctx, rel, folder, span{prefix, after}, yield)
 	}
 }
 
@@ -39,21 +44,32 @@ type child struct {
 	dir  bool
 }
 
+// span is the keys that are listed: those that begin with prefix and come behind after.
+type span struct{ prefix, after string }
+
+// ended reports whether c, and with a folder all that is below it, does not come behind after.
+func (s span) ended(c child) bool {
+	return s.after != "" && c.key <= s.after && (!c.dir || !strings.HasPrefix(s.after, c.key))
+}
+
 // walk yields what is below the folder rel, whose key is key; false means stop.
-func (b *Blob) walk(ctx context.Context, rel, key, prefix string, yield func(blob.Info, error) bool) bool {
+func (b *Blob) walk(ctx context.Context, rel, key string, s span, yield func(blob.Info, error) bool) bool {
 	if err := ctx.Err(); err != nil {
 		yield(blob.Info{}, err)
 		return false
 	}
-	children, err := b.children(nil, rel, key, prefix)
+	children, err := b.children(nil, rel, key, s.prefix)
 	if err != nil {
 		yield(blob.Info{}, fmt.Errorf("listing objects: %w", stripPath(err)))
 		return false
 	}
 	slices.SortFunc(children, func(x, y child) int { return cmp.Compare(x.key, y.key) })
 	for _, c := range children {
+		if s.ended(c) {
+			continue
+		}
 		if c.dir {
-			if !b.walk(ctx, c.path, c.key, prefix, yield) {
+			if !b.walk(ctx, c.path, c.key, s, yield) {
 				return false
 			}
 			continue

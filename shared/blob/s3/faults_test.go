@@ -125,7 +125,7 @@ func TestNothingIsLeft(t *testing.T) {
 				if uploads := sure.uploads(t); len(uploads) > 0 {
 					t.Errorf("unfinished uploads: %v", uploads)
 				}
-				for info, err := range sure.list(t.Context(), "") {
+				for info, err := range sure.list(t.Context(), "", "") {
 					t.Errorf("object %s (%v)", info.Key, err)
 				}
 			}
@@ -349,7 +349,7 @@ func TestReserved(t *testing.T) {
 	if err := b.Delete(t.Context(), keys...); err != nil {
 		t.Fatal(err)
 	}
-	for info, err := range b.list(t.Context(), ownPrefix) {
+	for info, err := range b.list(t.Context(), ownPrefix, "") {
 		t.Errorf("a last use is left: %s (%v)", info.Key, err)
 	}
 }

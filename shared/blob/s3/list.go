@@ -16,10 +16,15 @@ import (
 // List implements blob.Blob: two lists side by side, of the objects and of their last uses, each a call for
 // 1000 keys. The adapter's own keys are jumped over.
 func (b *Blob) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	return b.ListAfter(ctx, prefix, "")
+}
+
+// ListAfter implements blob.Blob.
+func (b *Blob) ListAfter(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
-		uses := &uses{b: b, ctx: ctx, prefix: prefix}
+		uses := &uses{b: b, ctx: ctx, prefix: prefix, after: after}
 		defer uses.stop()
-		for info, err := range b.list(ctx, prefix) {
+		for info, err := range b.list(ctx, prefix, after) {
 			if err == nil && strings.HasPrefix(info.Key, ownPrefix) {
 				continue
 			}
@@ -42,9 +47,12 @@ func (b *Blob) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, err
 
 // list yields everything in the bucket whose key begins with prefix, in order; of the adapter's own keys
 // some are left out when others are listed.
-func (b *Blob) list(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+func (b *Blob) list(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
 		in := &sdk.ListObjectsV2Input{Bucket: &b.bucket, Prefix: &prefix}
+		if after != "" {
+			in.StartAfter = &after
+		}
 		for {
 			out, err := b.client.ListObjectsV2(ctx, in)
 			if err != nil {
@@ -80,6 +88,7 @@ type uses struct {
 	b      *Blob
 	ctx    context.Context
 	prefix string
+	after  string
 
 	next  func() (blob.Info, error, bool)
 	end   func()
@@ -94,7 +103,11 @@ func (u *uses) of(key string) (time.Time, error) {
 		return u.b.lastUse(u.ctx, key)
 	}
 	if u.next == nil {
-		u.next, u.end = iter.Pull2(u.b.list(u.ctx, usedPrefix+u.prefix))
+		after := u.after
+		if after != "" {
+			after = usedPrefix + after
+		}
+		u.next, u.end = iter.Pull2(u.b.list(u.ctx, usedPrefix+u.prefix, after))
 	}
 	for !u.ended && u.key < key {
 		info, err, ok := u.next()

@@ -49,7 +49,7 @@ func (s server) open(t testing.TB, transport http.RoundTripper, opts ...Option) 
 				t.Errorf("unfinished upload left: %s", id)
 			}
 		}
-		for info, err := range sure.list(ctx, "") {
+		for info, err := range sure.list(ctx, "", "") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func (s server) open(t testing.TB, transport http.RoundTripper, opts ...Option) 
 				t.Error(err)
 			}
 		}
-		for info, err := range sure.list(ctx, ownPrefix) {
+		for info, err := range sure.list(ctx, ownPrefix, "") {
 			if err != nil {
 				t.Fatal(err)
 			}
