@@ -24,6 +24,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/fetch"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // Limits. Those that an operator may need to raise are fields of Settings as well.
@@ -162,9 +163,18 @@ func (c *Client) Fetch(ctx context.Context, req Request, sink TreeSink) (Info, e
 	ctx, cancel := context.WithTimeoutCause(ctx, c.settings.Timeout,
 		fault.Server(fault.NetworkError, "The connection timed out while downloading the source"))
 	defer cancel()
+	ctx, span := telemetry.Start(ctx, "git fetch", telemetry.Internal)
+	defer span.End()
+	if span.On() {
+		span.Text("vcs.repository.url.full", fetch.Redact(req.URL))
+		span.Text("vcs.ref.head.revision", req.Ref)
+	}
 	info, err := c.run(ctx, req, sink)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if err != nil && span.On() {
+		span.Fail(fault.From(err).Message)
 	}
 	return info, err
 }
