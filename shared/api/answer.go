@@ -17,6 +17,11 @@ func (c *call) stream(contentType string, status int, write func(w io.Writer) er
 	if err == nil {
 		err = d.close()
 	}
+	return c.ended(err)
+}
+
+// ended is the end of an answer that may have been begun.
+func (c *call) ended(err error) error {
 	if err == nil || errors.Is(err, errHeadDone) {
 		return nil
 	}

@@ -135,7 +135,11 @@ func (c *call) logs() error {
 		}
 	}
 	defer log.Close()
-	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	const contentType = "text/plain; charset=utf-8"
+	if c.MaxAnswerBytes > 0 {
+		return c.sized(contentType, log)
+	}
+	c.w.Header().Set("Content-Type", contentType)
 	if c.r.Method == http.MethodHead {
 		c.w.WriteHeader(http.StatusOK)
 		return nil
@@ -147,4 +151,15 @@ func (c *call) logs() error {
 		c.cut()
 	}
 	return nil
+}
+
+// sized answers with what content holds, in the way that its size allows.
+func (c *call) sized(contentType string, content io.Reader) error {
+	d := newDelivery(c, http.StatusOK, contentType)
+	defer d.end()
+	_, err := io.Copy(d, content)
+	if err == nil {
+		err = d.close()
+	}
+	return c.ended(err)
 }
