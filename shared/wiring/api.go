@@ -26,6 +26,9 @@ func API(cfg config.Config, known []resolver.Descriptor, a Adapters, t Transport
 	if err != nil {
 		return nil, err
 	}
+	if t.MaxAnswerBytes > 0 && cfg.Download == config.DownloadStream {
+		return nil, settingf("CACHITO_DOWNLOAD: functions cannot stream: want %s or %s", config.DownloadAuto, config.DownloadRedirect)
+	}
 	negotiator, err := newNegotiator(cfg)
 	if err != nil {
 		return nil, err

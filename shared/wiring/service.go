@@ -5,6 +5,7 @@
 package wiring
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -46,9 +47,11 @@ type Adapters struct {
 
 // Places are folders of this machine.
 type Places struct {
-	Git   string // cache of git packs
-	Tools string // toolchains; CACHITO_TOOL_DIR wins
-	Work  string // parent of scratch folders
+	Git string // cache of git packs
+	// GitMaxBytes is what Git may hold; 0: CACHITO_CACHE_MAX_BYTES.
+	GitMaxBytes int64
+	Tools       string // toolchains; CACHITO_TOOL_DIR wins
+	Work        string // parent of scratch folders
 }
 
 // SettingError is a combination of settings that cannot be carried out; its text begins with their names.
@@ -89,7 +92,7 @@ func Pipeline(cfg config.Config, known []resolver.Descriptor, a Adapters, at Pla
 		return nil, err
 	}
 	git, err := gitrepo.New(gitrepo.Settings{
-		Fetch: network, CacheDir: at.Git, CacheMaxBytes: cfg.CacheMaxBytes,
+		Fetch: network, CacheDir: at.Git, CacheMaxBytes: cmp.Or(at.GitMaxBytes, cfg.CacheMaxBytes),
 		SSHKeyFile: cfg.SSHKey, KnownHostsFile: cfg.KnownHosts,
 		MaxBytes: cfg.SourceMaxBytes, MaxTreeBytes: cfg.SourceMaxTreeBytes, MaxEntries: cfg.SourceMaxEntries, Timeout: cfg.SourceTimeout,
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/blob/dir"
@@ -16,6 +17,9 @@ const folderPattern = "cachito-function-"
 
 // lockFile in a folder is held by the process that it belongs to.
 const lockFile = "lock"
+
+// gitShare is the part of /tmp that git packs may keep, one over it; a running step needs the rest.
+const gitShare = 3
 
 // Starting processes wait for each other, so that none removes the folder that another has made and not locked yet.
 const (
@@ -81,6 +85,11 @@ func placesIn(folder string) (wiring.Places, error) {
 			return wiring.Places{}, fmt.Errorf("making the folders of this process: %w", err)
 		}
 	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(folder, &disk); err != nil {
+		return wiring.Places{}, fmt.Errorf("how much %s takes: %w", folder, err)
+	}
+	at.GitMaxBytes = max(1, int64(disk.Bavail)*int64(disk.Bsize)/gitShare)
 	return at, nil
 }
 
