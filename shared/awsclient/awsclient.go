@@ -62,7 +62,7 @@ func Load(ctx context.Context, s Settings) (aws.Config, error) {
 		transport = WholeAnswers(client.GetTransport())
 	}
 	// The SDK follows redirects itself: it signs for one host.
-	cfg.HTTPClient = &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	cfg.HTTPClient = &http.Client{Transport: Traced(transport), CheckRedirect: noRedirect}
 	if s.Endpoint != "" {
 		cfg.BaseEndpoint = aws.String(s.Endpoint)
 	}
