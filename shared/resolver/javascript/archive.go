@@ -112,7 +112,7 @@ func plainVersion(version string) string {
 
 func readArchive(ctx context.Context, r io.Reader, size int64, source string) (PackageJSON, error) {
 	source = withoutSecrets(source)
-	content, err := unpacked(ctx, r, size)
+	content, err := Unpacked(ctx, r, size)
 	if err != nil {
 		return PackageJSON{}, brokenArchive(source, err)
 	}
@@ -168,8 +168,9 @@ func brokenArchive(source string, err error) error {
 	return fault.Client(fault.InvalidFileFormat, "Could not process dependency %s: the archive cannot be read: %s", source, err).Because(err)
 }
 
-// unpacked is the tar within, its size bounded.
-func unpacked(ctx context.Context, r io.Reader, size int64) (io.Reader, error) {
+// Unpacked is the tar within a package's archive of size bytes, which may be gzipped. Reading it fails once it has unpacked to more than an
+// archive of that size may (MaxUnpackedBytes), or ctx is done.
+func Unpacked(ctx context.Context, r io.Reader, size int64) (io.Reader, error) {
 	limit := min(int64(MaxUnpackedBytes), max(ratioFreeBytes, size*maxUnpackedRatio))
 	buffered := bufio.NewReader(r)
 	magic, err := buffered.Peek(2)
