@@ -58,6 +58,14 @@ func PackGit(ctx context.Context, in resolver.Input, git GitSource, forms ...Pac
 	if err := clone(ctx, in, git, tree); err != nil {
 		return PackedGit{}, err
 	}
+	if git.Path != "" {
+		sub, err := tree.OpenRoot(git.Path)
+		if err != nil {
+			return PackedGit{}, fault.Client(fault.InvalidRepoStructure, "Could not process dependency %s: its repository has no folder %s", withoutSecrets(git.Text), git.Path).Because(err)
+		}
+		defer sub.Close()
+		tree = sub
+	}
 	return packTree(ctx, in.Fetcher, tree, git, forms)
 }
 
@@ -100,7 +108,7 @@ func packTree(ctx context.Context, fetcher resolver.Fetcher, tree *os.Root, git 
 	if err != nil {
 		return PackedGit{}, fault.Client(fault.InvalidFileFormat, "Could not process dependency %s: package.json is not valid JSON", withoutSecrets(git.Text)).Because(err)
 	}
-	if err := refuseScripts(p, git.Text); err != nil {
+	if err := p.RefuseScripts(git.Text); err != nil {
 		return PackedGit{}, err
 	}
 	list, err := packList(ctx, tree, manifest)
@@ -132,7 +140,9 @@ type packLimitError struct{ reason string }
 
 func (e *packLimitError) Error() string { return e.reason }
 
-func refuseScripts(p PackageJSON, source string) error {
+// RefuseScripts refuses a package of a git repository that is not whole before its scripts ran. Fault:
+// UnsupportedFeature, the client's.
+func (p PackageJSON) RefuseScripts(source string) error {
 	var found []string
 	for _, name := range requiredScripts {
 		if _, ok := p.Scripts[name]; ok {

@@ -77,9 +77,5 @@ func tarballOwner(path string) (string, bool) {
 //
 //	@types/ms 0.7.34 -> https://registry.example/@types/ms/-/ms-0.7.34.tgz
 func (r Registry) Tarball(name, version string) string {
-	return r.Base + tarballPath(name, version)
-}
-
-func tarballPath(name, version string) string {
-	return name + "/-/" + path.Base(name) + "-" + url.PathEscape(version) + ".tgz"
+	return r.Base + name + "/-/" + path.Base(name) + "-" + url.PathEscape(version) + ".tgz"
 }

@@ -89,6 +89,8 @@ type GitSource struct {
 	URLs []string
 	// Commit is 40 lower-case hex digits.
 	Commit string
+	// Path is the folder of the repository that is the package; empty: the root.
+	Path string
 	// Forge is "github/namespace/name" for the short form of three forges: the folder in the bundle; empty
 	// for all others.
 	Forge string
