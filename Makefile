@@ -100,6 +100,25 @@ test-dynoxide: ## Test the DynamoDB adapter against a second, stricter emulator 
 	GO=$(GO) ./.ci/test-dynoxide $(RACE)
 
 # ---- AWS: template.yaml, docs/operations.md --------------------------------------------------------------
+# sam and cfn-lint, with every package pinned.
+SAM := $(TOOLS)/sam-venv/bin/sam
+export SAM_CLI_TELEMETRY := 0
+
+$(SAM): .ci/sam-requirements.txt
+	rm -rf $(TOOLS)/sam-venv
+	python3 -m venv $(TOOLS)/sam-venv
+	$(TOOLS)/sam-venv/bin/pip install --quiet --no-deps -r $<
+	touch $@
+
+.PHONY: lint-template
+lint-template: $(SAM) ## Check template.yaml with sam and cfn-lint (installed into .tools/)
+	AWS_REGION=us-east-1 $(SAM) validate --lint
+	$(TOOLS)/sam-venv/bin/cfn-lint template.yaml
+
+.PHONY: sam-build
+sam-build: $(SAM) ## Build what is deployed to AWS, for ARCH=arm64 or x86_64
+	ARCH=$(ARCH) $(SAM) build
+
 # The processor of functions and layer: arm64 or x86_64, as the template's parameter Architecture.
 ARCH     ?= arm64
 GOARCH_arm64  := arm64
@@ -115,7 +134,7 @@ layers: ## Make the Lambda layer, a trimmed Go toolchain, for both processors in
 build-%Function:
 	@program=$$(sed -E 's/^Resolve.+/Resolve/' <<<"$*" | tr '[:upper:]' '[:lower:]'); \
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(or $(GOARCH_$(ARCH)),$(error ARCH is arm64 or x86_64, not $(ARCH))) \
-		$(GO) build -tags lambda.norpc -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o "bin/lambda-$(ARCH)/$$program" "./functions/$$program"; \
+		$(GO) build -tags lambda.norpc -trimpath -buildvcs=false -ldflags "-s -w -X github.com/cachito-serverless/cachito/shared/wiring.version=$(VERSION)" -o "bin/lambda-$(ARCH)/$$program" "./functions/$$program"; \
 	cp "bin/lambda-$(ARCH)/$$program" "$(ARTIFACTS_DIR)/bootstrap"
 
 .PHONY: build-GoLayer
@@ -154,7 +173,7 @@ $(SCHEMATHESIS): schematest/requirements.txt
 .PHONY: ci
 # Fuzzing is not part of it: what a random search finds must not depend on whose commit comes next. The seeds
 # run with the tests; run `make fuzz` nightly, and before changing a parser.
-ci: lint tidy-check ci-race test-aws test-schema test-kerberos test-web test-live demo ## What CI runs besides `make test`
+ci: lint lint-template tidy-check ci-race test-aws test-schema test-kerberos test-web test-live demo ## What CI runs besides `make test`
 
 # `make test` has used the race detector already where it could; CI insists on it.
 .PHONY: ci-race

@@ -17,7 +17,7 @@ import (
 // manager whose descriptor names its programs, so that its function gets their layers.
 func TestProgramsThatAreRun(t *testing.T) {
 	var got []string
-	for _, folder := range []string{"shared"} {
+	for _, folder := range []string{"shared", "functions"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
