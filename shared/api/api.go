@@ -22,6 +22,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 	"github.com/cachito-serverless/cachito/shared/web"
 )
 
@@ -98,8 +99,11 @@ type Deps struct {
 	Identify func(r *http.Request) string
 	// Negotiator judges Kerberos tickets; nil: they are neither asked for nor looked at.
 	Negotiator Negotiator
-	Log        *slog.Logger
-	Clock      func() time.Time
+	// Metrics and Tracer tell operators what goes on; nil: nobody is told.
+	Metrics *telemetry.Metrics
+	Tracer  telemetry.Tracer
+	Log     *slog.Logger
+	Clock   func() time.Time
 }
 
 type server struct {

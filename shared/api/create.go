@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/pyrepr"
 	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // create answers POST /requests. The checks come in the order of api.md 9.2; nothing is stored before
@@ -25,7 +27,6 @@ func (c *call) create() error {
 	if err := c.orders.CheckManagers(order); err != nil {
 		return err
 	}
-	ctx := c.r.Context()
 	steps := c.Steps(order.PackageManagers)
 	req, err := c.accept(store.New{
 		Repo: order.Repo, Ref: order.Ref, PackageManagers: order.PackageManagers, Packages: order.Packages,
@@ -34,7 +35,9 @@ func (c *call) create() error {
 	if err != nil {
 		return err
 	}
-	c.log.InfoContext(ctx, "request accepted", "cachito_request_id", req.ID)
+	c.accepted(req)
+	ctx := c.r.Context()
+	c.log.InfoContext(ctx, "request accepted")
 	return c.write(http.StatusCreated, c.verbose(ctx, req))
 }
 
@@ -55,6 +58,7 @@ func (c *call) accept(n store.New, step string) (request.Request, error) {
 		if _, err := c.Store.Update(ctx, req.ID, store.Update{State: request.StateFailed, Reason: request.ReasonNotEnqueued}); err != nil {
 			return req, err
 		}
+		c.Metrics.Add(telemetry.RequestsFailed, 1, string(fault.OriginServer))
 		return req, &httpError{http.StatusInternalServerError, request.ReasonNotEnqueued}
 	}
 	return req, nil

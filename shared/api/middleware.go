@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // httpMetrics counts what this process served, under upstream's names. Its label host is left out: that is
@@ -66,13 +68,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.Clock()
 	id := newRequestID()
 	out := &statusWriter{ResponseWriter: w}
-	c := &call{server: s, w: out, r: r, log: s.Log.With("http_request_id", id)}
+	r, span := s.observed(r, id)
+	c := &call{server: s, w: out, r: r, log: s.Log.With(telemetry.CallKey, id), span: span}
 	out.Header().Set("X-Request-Id", id)
 	out.Header().Set("X-Content-Type-Options", "nosniff")
 	defer func() {
 		p := recover()
 		if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a sentinel value of panic
-			c.log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.log.ErrorContext(c.r.Context(), "panic", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if out.status == 0 {
 				c.fail(errInternal)
 				p = nil
@@ -101,6 +104,7 @@ func (c *call) done(out *statusWriter, elapsed time.Duration) {
 	status := strconv.Itoa(out.status)
 	c.httpMetrics.total.WithLabelValues(method, status).Inc()
 	c.httpMetrics.duration.WithLabelValues(c.endpoint(), method, status).Observe(elapsed.Seconds())
+	c.observe(method, out.status, elapsed)
 	level := slog.LevelDebug
 	if method == http.MethodPost || method == http.MethodPatch {
 		level = slog.LevelInfo

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // Base is the path below which the API's own routes are.
@@ -39,6 +40,7 @@ type call struct {
 	body  any    // decoded, order kept
 	user  string // identity of the caller, "" for none
 	log   *slog.Logger
+	span  telemetry.Span
 	begun bool      // a part of the answer is on its way
 	slot  bool      // of largeAnswers
 	until time.Time // when it must be given back
@@ -102,6 +104,9 @@ func (c *call) run() error {
 		allowed = append(allowed, rt.method)
 		if rt.method == method && c.route == nil {
 			c.route, c.id = rt, id
+			if strings.Contains(rt.path, "{id}") {
+				c.concerns(id)
+			}
 		}
 	}
 	if len(allowed) == 0 {
