@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -100,10 +101,11 @@ func prepare(e *events.APIGatewayV2HTTPRequest) error {
 	if e.RequestContext.DomainName == "" {
 		e.RequestContext.DomainName = "localhost"
 	}
-	if _, err := url.ParseRequestURI("https://" + e.RequestContext.DomainName + path + "?" + e.RawQueryString); err != nil {
-		return errors.New("path and query are no URL")
+	r, err := http.NewRequest(strings.ToUpper(e.RequestContext.HTTP.Method), "https://"+e.RequestContext.DomainName+path+"?"+e.RawQueryString, nil)
+	if err == nil && r.URL.Host != e.RequestContext.DomainName {
+		return fmt.Errorf("the domain name %q is none", e.RequestContext.DomainName)
 	}
-	return nil
+	return err
 }
 
 // mend sets what the library got wrong, from the event.
