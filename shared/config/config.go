@@ -28,6 +28,9 @@ const (
 	LogText = "text"
 )
 
+// MetricsOff as CACHITO_METRICS_NAMESPACE switches metrics on CloudWatch off.
+const MetricsOff = "off"
+
 // Config is everything that can be set. The zero value is not usable: Load fills in the defaults.
 type Config struct {
 	// PackageManagers that requests may name, as resolver.Enabled reads them.
@@ -111,6 +114,19 @@ type Config struct {
 
 	LogLevel  slog.Level
 	LogFormat string
+
+	// MetricsListen is where the embedded service tells Prometheus; empty: nowhere.
+	MetricsListen string
+	// MetricsNamespace is that of a function's metrics on CloudWatch; MetricsOff: they are not written.
+	MetricsNamespace string
+	// MetricsHosts are counted by name; all others together.
+	MetricsHosts []string
+	// TracesEndpoint is the URL of a collector; empty: no traces are made.
+	TracesEndpoint string
+	TracesHeaders  map[string]string
+	// TracesRatio is the part of all traces that is made, 0 to 1.
+	TracesRatio float64
+	ServiceName string
 }
 
 // manager keeps a setting for one package manager's resolver.

@@ -50,15 +50,26 @@ func TestDefaults(t *testing.T) {
 		MaxDownloads:           32,
 		MaxDownloadsPerHost:    32,
 		LogFormat:              "auto",
+		MetricsNamespace:       "Cachito",
+		MetricsHosts: []string{
+			"github.com", "gitlab.com", "proxy.golang.org", "sum.golang.org", "registry.npmjs.org", "registry.yarnpkg.com", "pypi.org",
+			"files.pythonhosted.org", "rubygems.org", "static.crates.io", "index.crates.io",
+		},
+		TracesRatio: 1,
+		ServiceName: "cachito",
 		Managers: map[string]map[string]string{
 			"gomod": {
 				"go_command": "go", "goproxy": "https://proxy.golang.org,direct", "gosumdb": "sum.golang.org", "gonosumdb": "", "goprivate": "",
 				"ignore_missing_gomod_file": "true", "strict_vendor": "false",
 			},
-			"npm":      {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
-			"yarn":     {"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
-			"pip":      {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false", "crates_url": ""},
+			"npm":  {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
+			"yarn": {"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
+			"pip":  {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false", "crates_url": ""},
+			"pnpm": {
+				"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "jsr_registry": "https://npm.jsr.io/",
+			},
 			"rubygems": {"url": "https://rubygems.org/", "remote": "https://rubygems.org/"},
+			"cargo":    {"crates_url": "https://static.crates.io/crates/"},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -107,6 +118,14 @@ func TestValues(t *testing.T) {
 		{"skew", "CACHITO_KERBEROS_MAX_SKEW", "90s", func(c config.Config) any { return c.KerberosMaxSkew }, 90 * time.Second},
 		{"realms", "CACHITO_KERBEROS_REALMS", "EXAMPLE.COM,PARTNER.TEST", func(c config.Config) any { return c.KerberosRealms }, []string{"EXAMPLE.COM", "PARTNER.TEST"}},
 		{"subjects in a JSON list", "CACHITO_WORKER_USERNAMES", `["CN=a,OU=b", "c@R"]`, func(c config.Config) any { return c.WorkerUsernames }, []string{"CN=a,OU=b", "c@R"}},
+		{"metrics of no host", "CACHITO_METRICS_HOSTS", "[]", func(c config.Config) any { return c.MetricsHosts }, []string(nil)},
+		{"metrics off", "CACHITO_METRICS_NAMESPACE", "off", func(c config.Config) any { return c.MetricsNamespace }, config.MetricsOff},
+		{"metrics of a stack", "CACHITO_METRICS_NAMESPACE", "Cachito/prod-1", func(c config.Config) any { return c.MetricsNamespace }, "Cachito/prod-1"},
+		{"metrics listener", "CACHITO_METRICS_LISTEN", "127.0.0.1:9464", func(c config.Config) any { return c.MetricsListen }, "127.0.0.1:9464"},
+		{"collector", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/", func(c config.Config) any { return c.TracesEndpoint }, "http://127.0.0.1:4318"},
+		{"headers for the collector", "OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20dTpw , x-scope=a=b", func(c config.Config) any { return c.TracesHeaders }, map[string]string{"Authorization": "Basic dTpw", "x-scope": "a=b"}},
+		{"one trace of ten", "CACHITO_TRACES_RATIO", "0.1", func(c config.Config) any { return c.TracesRatio }, 0.1},
+		{"no trace", "CACHITO_TRACES_RATIO", "0", func(c config.Config) any { return c.TracesRatio }, 0.0},
 		{"no login on localhost", "CACHITO_LISTEN", "localhost:0", func(c config.Config) any { return c.LoginDisabled }, true},
 	}
 	for _, tt := range tests {
@@ -153,6 +172,14 @@ func TestRefused(t *testing.T) {
 		{"HTTPS_PROXY", "ftp://user:secret@proxy", `HTTPS_PROXY: want an http, https or socks5 URL, got "(hidden)"`},
 		{"CACHITO_LOG_LEVEL", "INFO", `CACHITO_LOG_LEVEL: want one of debug, info, warn, error, got "INFO"`},
 		{"LOGIN_DISABLED", "maybe", `LOGIN_DISABLED: want true or false, got "maybe"`},
+		{"CACHITO_TRACES_RATIO", "1.1", `CACHITO_TRACES_RATIO: want a number from 0 to 1, got "1.1"`},
+		{"CACHITO_TRACES_RATIO", "NaN", `CACHITO_TRACES_RATIO: want a number from 0 to 1, got "NaN"`},
+		{"CACHITO_METRICS_NAMESPACE", "AWS/Lambda", `CACHITO_METRICS_NAMESPACE: want at most 255 characters that do not begin with a colon or AWS/, got "AWS/Lambda"`},
+		{"CACHITO_METRICS_NAMESPACE", "a{b}", `CACHITO_METRICS_NAMESPACE: want letters, digits, blanks and .-_/#: alone, got "a{b}"`},
+		{"CACHITO_METRICS_LISTEN", "9464", `CACHITO_METRICS_LISTEN: want host:port with a port from 0 to 65535, for example 127.0.0.1:8080 or :8080, got "9464"`},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", `OTEL_EXPORTER_OTLP_ENDPOINT: want an http or https URL without user, query and fragment, got "collector:4317"`},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "Authorization: s3cret", `OTEL_EXPORTER_OTLP_HEADERS: want name=value pairs joined by commas, values percent-encoded, got "(hidden)"`},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "a=s3cret%0d%0ab", `OTEL_EXPORTER_OTLP_HEADERS: want name=value pairs joined by commas, values percent-encoded, got "(hidden)"`},
 		{"CACHITO_GOPROXY", "a\nb", `CACHITO_GOPROXY: want a value on one line, got "a\nb"`},
 	}
 	for _, tt := range tests {

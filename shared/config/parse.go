@@ -281,6 +281,52 @@ func headerName(dst *string, v string) error {
 	return nil
 }
 
+// headers reads OpenTelemetry's form. Values may be credentials, so no error repeats them.
+func headers(dst *map[string]string, v string) error {
+	refused := &Error{Got: "(hidden)", Want: "name=value pairs joined by commas, values percent-encoded"}
+	*dst = nil
+	if v == "" {
+		return nil
+	}
+	all := map[string]string{}
+	for pair := range strings.SplitSeq(v, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		value, err := url.PathUnescape(strings.TrimSpace(value))
+		name = strings.TrimSpace(name)
+		if !ok || err != nil || name == "" || strings.ContainsAny(value, "\r\n\x00") || headerName(&name, name) != nil {
+			return refused
+		}
+		all[name] = value
+	}
+	*dst = all
+	return nil
+}
+
+func ratio(dst *float64, v string) error {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n >= 0 && n <= 1) {
+		return errors.New("a number from 0 to 1")
+	}
+	*dst = n
+	return nil
+}
+
+// namespace reads a namespace of CloudWatch.
+func namespace(dst *string, v string) error {
+	const maxBytes = 255
+	for _, r := range v {
+		ok := strings.ContainsRune(".-_/#: ", r) || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !ok {
+			return errors.New("letters, digits, blanks and .-_/#: alone")
+		}
+	}
+	if len(v) > maxBytes || strings.HasPrefix(v, ":") || strings.HasPrefix(v, "AWS/") || strings.TrimSpace(v) == "" {
+		return fmt.Errorf("at most %d characters that do not begin with a colon or AWS/", maxBytes)
+	}
+	*dst = v
+	return nil
+}
+
 func mirrors(dst *[]Mirror, v string) error {
 	refused := errors.New(`prefix=target pairs joined by commas, or a JSON object {"prefix": "target"}`)
 	*dst = nil
