@@ -1,0 +1,195 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sqssdk "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/cachito-serverless/cachito/shared/queue"
+)
+
+// How messages are disturbed: 1 of so many.
+const (
+	loseEvery  = 30 // is lost when it is delivered for the first time
+	holdEvery  = 3  // is overtaken by others
+	twiceEvery = 8  // is delivered twice at the same time
+	againEvery = 8  // is delivered again later, after it was acknowledged
+	cutEvery   = 40 // its function loses the network, and so its time
+	holdMost   = 1500 * time.Millisecond
+	againMost  = 3 * time.Second
+	// killUpTo is the receive up to which processes are killed at random: later ones must be able to finish.
+	killUpTo = queue.MaxReceives - 2
+	// killWithin calls or this time a process is killed.
+	killCalls  = 45
+	killWithin = 1500 * time.Millisecond
+)
+
+// source is what Lambda calls an event source mapping: it takes messages of a queue to a function.
+type source struct {
+	w    *world
+	step string
+	fn   *function
+	// slots are how many run at once.
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// run receives until ctx ends, then waits for what is under way.
+func (s *source) run(ctx context.Context) {
+	defer s.wg.Wait()
+	for ctx.Err() == nil {
+		out, err := s.w.stack.sqs.ReceiveMessage(ctx, &sqssdk.ReceiveMessageInput{
+			QueueUrl: aws.String(s.w.stack.queues[s.step]), MaxNumberOfMessages: 4, WaitTimeSeconds: 1,
+			VisibilityTimeout:           int32((s.fn.timeout + visibilityMargin) / time.Second),
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				s.w.t.Errorf("receiving from queue %s: %v", s.step, err)
+				pause(ctx, time.Second)
+			}
+			continue
+		}
+		for _, m := range out.Messages {
+			s.wg.Go(func() { s.deliver(ctx, m) })
+		}
+		// No more are taken than have a slot soon: what waits loses visibility.
+		select {
+		case s.slots <- struct{}{}:
+			<-s.slots
+		case <-ctx.Done():
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// deliver takes one message to the function, with what chance has in store for it.
+func (s *source) deliver(ctx context.Context, m types.Message) {
+	var msg queue.Message
+	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &msg); err != nil {
+		s.w.t.Errorf("message %s: %v", aws.ToString(m.Body), err)
+		return
+	}
+	receives := 0
+	fmt.Sscan(m.Attributes["ApproximateReceiveCount"], &receives)
+	kind := s.w.kindOf(ctx, msg.RequestID)
+	random := s.w.dice("delivery", msg.RequestID, msg.Step, s.w.delivery(msg))
+	if random.IntN(loseEvery) == 0 && receives == 1 && kind == ordinary && s.w.chaos() {
+		s.w.count("messages lost")
+		s.delete(m)
+		return
+	}
+	if random.IntN(holdEvery) == 0 {
+		s.w.count("messages overtaken")
+		pause(ctx, time.Duration(random.Int64N(int64(holdMost))))
+	}
+	twice, again := random.IntN(twiceEvery) == 0, random.IntN(againEvery) == 0
+	if kind == poisoned { // no other delivery may do what this one must not
+		twice, again = false, false
+	}
+	f := s.fate(msg, kind, receives, random)
+	event := s.event(m)
+	if twice {
+		s.w.count("messages delivered twice at once")
+		s.wg.Go(func() { s.invoke(ctx, msg, event, fate{}) })
+	}
+	ending, answer := s.invoke(ctx, msg, event, f)
+	if ending == answered && !hasFailed(answer) {
+		s.delete(m)
+	}
+	if again {
+		s.w.count("messages delivered again later")
+		pause(ctx, time.Duration(random.Int64N(int64(againMost))))
+		s.invoke(ctx, msg, event, fate{})
+	}
+}
+
+// fate decides how the process of a delivery ends.
+func (s *source) fate(msg queue.Message, kind string, receives int, random *rand.Rand) fate {
+	byCall := fate{killAt: 1 + random.IntN(killCalls), afterCall: random.IntN(2) == 0}
+	byTime := fate{killAfter: 1 + time.Duration(random.Int64N(int64(killWithin)))}
+	cut := random.IntN(cutEvery) == 0
+	choice := random.IntN(10)
+	switch {
+	case kind == poisoned && msg.Step == "resolve-npm":
+		byCall.killAt = 1 + byCall.killAt%4 // before it could be done
+		return byCall
+	case msg.Step == "source" || kind != ordinary || receives > killUpTo || !s.w.chaos():
+		return fate{}
+	case cut:
+		return fate{cutOffAt: byCall.killAt}
+	case choice < 5:
+		return byCall
+	case choice < 8:
+		return byTime
+	}
+	return fate{}
+}
+
+// invoke runs the function when a slot is free.
+func (s *source) invoke(ctx context.Context, msg queue.Message, body []byte, f fate) (string, []byte) {
+	s.slots <- struct{}{}
+	defer func() { <-s.slots }()
+	ending, answer, err := s.fn.invoke(ctx, event{body, f})
+	if err != nil {
+		s.w.t.Errorf("function %s: %v", s.fn.name, err)
+		return "", nil
+	}
+	s.w.count("invocations " + ending)
+	switch {
+	case ending == killed && s.w.kindOf(ctx, msg.RequestID) != poisoned:
+		s.w.kills.Add(1)
+	case ending == crashed || ending == faulted:
+		s.w.t.Errorf("function %s, step %s of request %d: %s: %s", s.fn.name, msg.Step, msg.RequestID, ending, answer)
+	}
+	return ending, answer
+}
+
+func (s *source) delete(m types.Message) {
+	// The function has acknowledged it, too; and its visibility may be over.
+	_, err := s.w.stack.sqs.DeleteMessage(context.Background(), &sqssdk.DeleteMessageInput{
+		QueueUrl: aws.String(s.w.stack.queues[s.step]), ReceiptHandle: m.ReceiptHandle,
+	})
+	var answer smithy.APIError
+	if err != nil && !errors.As(err, &answer) {
+		s.w.t.Errorf("deleting a message of queue %s: %v", s.step, err)
+	}
+}
+
+// event is what Lambda gives to a function for one message.
+func (s *source) event(m types.Message) []byte {
+	raw, err := json.Marshal(map[string]any{"Records": []map[string]any{{
+		"messageId": m.MessageId, "receiptHandle": m.ReceiptHandle, "body": m.Body, "attributes": m.Attributes,
+		"messageAttributes": map[string]any{}, "md5OfBody": m.MD5OfBody, "eventSource": "aws:sqs", "awsRegion": "us-east-1",
+		"eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:" + s.w.stack.name + "-" + s.step,
+	}}})
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// hasFailed reports whether the function names its message among the failed ones.
+func hasFailed(answer []byte) bool {
+	var r struct {
+		Failures []struct {
+			ID string `json:"itemIdentifier"`
+		} `json:"batchItemFailures"`
+	}
+	return json.Unmarshal(answer, &r) != nil || len(r.Failures) > 0
+}
