@@ -8,6 +8,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver/gomod"
 	"github.com/cachito-serverless/cachito/shared/resolver/npm"
 	"github.com/cachito-serverless/cachito/shared/resolver/pip"
+	"github.com/cachito-serverless/cachito/shared/resolver/pnpm"
 	"github.com/cachito-serverless/cachito/shared/resolver/rubygems"
 	"github.com/cachito-serverless/cachito/shared/resolver/yarn"
 )
@@ -21,6 +22,7 @@ func List() []resolver.Descriptor {
 		gitsubmodule.Descriptor(),
 		yarn.Descriptor(),
 		rubygems.Descriptor(),
+		pnpm.Descriptor(),
 		cargo.Descriptor(),
 	}
 }

@@ -1,0 +1,244 @@
+package pnpm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+)
+
+const (
+	npmrcName     = ".npmrc"
+	workspaceName = "pnpm-workspace.yaml"
+	// maxConfigBytes bounds either.
+	maxConfigBytes = 1 << 20
+)
+
+// config is what the repository's files say of registries, and those files without it: in the bundle, pnpm has
+// to read from the bundle.
+type config struct {
+	// registry and scopes ("@scope" -> URL) end in "/"; an empty registry is the configured one.
+	registry string
+	scopes   map[string]string
+	// changed are new contents of files, by path in the repository.
+	changed map[string][]byte
+	// extra are packages that only the configuration names (configDependencies).
+	extra []*entry
+}
+
+// readConfig reads .npmrc and pnpm-workspace.yaml beside the lockfile. .npmrc files of other projects of the
+// workspace count when pnpm is started there, so that they must not name registries either.
+func (r *run) readConfig(ctx context.Context, p *project) (config, error) {
+	c := config{scopes: map[string]string{}, changed: map[string][]byte{}}
+	for _, i := range append([]importer{{dir: "."}}, p.lock.importers...) {
+		name, data, err := r.configFile(p, path.Join(i.dir, npmrcName))
+		if err != nil {
+			return c, err
+		}
+		if data == nil || c.changed[name] != nil {
+			continue
+		}
+		registries := config{scopes: map[string]string{}}
+		rest, err := r.readNPMRC(ctx, path.Join(p.dir, i.dir, npmrcName), data, &registries)
+		if err != nil {
+			return c, err
+		}
+		if i.dir == "." {
+			c.registry, c.scopes = registries.registry, registries.scopes
+		}
+		if len(rest) != len(data) {
+			c.changed[name] = rest
+		}
+	}
+	name, data, err := r.configFile(p, workspaceName)
+	if err != nil || data == nil {
+		return c, err
+	}
+	rest, err := r.readWorkspace(ctx, path.Join(p.dir, workspaceName), data, p, &c)
+	if err == nil && len(rest) != len(data) {
+		c.changed[name] = rest
+	}
+	return c, err
+}
+
+// configFile gives a file with its real path in the repository; nil when it is not there.
+func (r *run) configFile(p *project, name string) (real string, data []byte, err error) {
+	full := path.Join(p.dir, name)
+	info, err := r.in.Source.Stat(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		return "", nil, fault.Client(fault.InvalidRepoStructure, "File check failed for pnpm: %s must be a file of the repository", full)
+	}
+	if real, err = javascript.RealPath(r.in.Source, full); err != nil {
+		return "", nil, fault.Client(fault.InvalidRepoStructure, "The file %s leads out of the repository", full).Because(err)
+	}
+	data, err = r.readSmall(full, maxConfigBytes)
+	return real, data, err
+}
+
+var scopedRegistry = regexp.MustCompile(`^(@[^:/\s]+):registry$`)
+
+// readNPMRC takes the registries out of an .npmrc (https://docs.npmjs.com/cli/configuring-npm/npmrc) and gives the
+// rest of its lines.
+func (r *run) readNPMRC(ctx context.Context, where string, data []byte, c *config) ([]byte, error) {
+	var rest []byte
+	for line := range bytes.Lines(data) {
+		key, value, _ := strings.Cut(strings.TrimSpace(string(line)), "=")
+		key, value = unquote(key), unquote(value)
+		scope := ""
+		if m := scopedRegistry.FindStringSubmatch(key); m != nil {
+			scope = m[1]
+		} else if key != "registry" {
+			rest = append(rest, line...)
+			continue
+		}
+		if err := r.setRegistry(ctx, where, scope, value, c); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
+}
+
+func unquote(text string) string { return strings.Trim(strings.TrimSpace(text), `"'`) }
+
+// setRegistry notes a registry of the repository's configuration.
+func (r *run) setRegistry(ctx context.Context, where, scope, value string, c *config) error {
+	if strings.Contains(value, "${") {
+		r.in.Log.WarnContext(ctx, "A registry that depends on the environment is not followed", "file", where, "registry", value)
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fault.Client(fault.InvalidFileFormat, "%s: the registry %s is not an http or https URL without user info", where, quoted(javascript.ReportedSource(value)))
+	}
+	value = strings.TrimSuffix(value, "/") + "/"
+	if scope == "" {
+		c.registry = value
+		return nil
+	}
+	c.scopes[scope] = value
+	r.scopes[scope] = true
+	return nil
+}
+
+// readWorkspace takes the registries out of a pnpm-workspace.yaml, and gives the rest of its lines. What pnpm 10
+// keeps of configDependencies there, and not in the lockfile, is added.
+func (r *run) readWorkspace(ctx context.Context, where string, data []byte, p *project, c *config) ([]byte, error) {
+	d := document{path: where, line: 1}
+	root, err := d.parse(data)
+	if err != nil || root == nil {
+		return data, err
+	}
+	drop := map[int]bool{} // first lines of members that go
+	var lines []int
+	err = d.each(root, "the file", func(key string, at, value *yaml.Node) error {
+		lines = append(lines, at.Line)
+		switch key {
+		case "registry":
+			drop[at.Line] = true
+			text, err := d.text(value, key)
+			if err != nil || text == "" {
+				return err
+			}
+			return r.setRegistry(ctx, where, "", text, c)
+		case "registries":
+			drop[at.Line] = true
+			return d.each(value, key, func(scope string, _, value *yaml.Node) error {
+				text, err := d.text(value, "the registry of "+quoted(scope))
+				if err != nil || text == "" {
+					return err
+				}
+				if scope == "default" {
+					scope = ""
+				} else if !scopedRegistry.MatchString(scope + ":registry") {
+					return d.fault(value.Line, "%s is not a scope", quoted(scope))
+				}
+				return r.setRegistry(ctx, where, scope, text, c)
+			})
+		case "configDependencies":
+			return r.configDependencies(d, value, p, c)
+		}
+		return nil
+	})
+	if err != nil || len(drop) == 0 {
+		return data, err
+	}
+	if root.Style&yaml.FlowStyle != 0 {
+		return nil, d.fault(1, "the registries cannot be taken out of a file that is written in brackets; write one key a line")
+	}
+	return dropMembers(data, lines, drop), nil
+}
+
+// dropMembers cuts members of a mapping out of a text, by their first lines.
+func dropMembers(data []byte, lines []int, drop map[int]bool) []byte {
+	slices.Sort(lines)
+	var rest []byte
+	number, dropping := 0, false
+	for line := range bytes.Lines(data) {
+		number++
+		if slices.Contains(lines, number) {
+			dropping = drop[number]
+		}
+		if !dropping {
+			rest = append(rest, line...)
+		}
+	}
+	return rest
+}
+
+// configDependencies reads {name: "<version>+<integrity>"}, as pnpm 10 has it, and {name: {integrity: the same}}.
+// pnpm 11 keeps versions here, and the rest in the lockfile.
+func (r *run) configDependencies(d document, value *yaml.Node, p *project, c *config) error {
+	return d.each(value, "configDependencies", func(name string, at, value *yaml.Node) error {
+		if tarball := member(value, "tarball"); tarball != nil {
+			return fault.Client(fault.UnsupportedFeature, "%s, line %d: the configuration dependency %s has a tarball URL, which is not supported", d.path, d.line+at.Line-1, quoted(name))
+		}
+		if inner := member(value, "integrity"); inner != nil {
+			value = inner
+		}
+		text, err := d.text(value, "the version of "+quoted(name))
+		if err != nil {
+			return err
+		}
+		version, sri, ok := strings.Cut(text, "+")
+		if !ok {
+			return nil
+		}
+		if r.entriesLeft--; r.entriesLeft < 0 {
+			return d.fault(at.Line, "the request has more than %d packages, the limit", MaxEntries)
+		}
+		e := &entry{key: name + "@" + version, name: name, version: version, line: at.Line}
+		e.resolution.integrity = sri
+		if !slices.ContainsFunc(p.lock.entries, func(have *entry) bool { return have.key == e.key }) {
+			c.extra = append(c.extra, e)
+		}
+		return nil
+	})
+}
+
+// registryOf is the registry that pnpm would ask for a package.
+func (r *run) registryOf(p *project, name string) string {
+	scope, _, scoped := strings.Cut(name, "/")
+	if own := p.config.scopes[scope]; scoped && own != "" {
+		return own
+	}
+	if scoped && scope == jsrScope {
+		return r.jsrRegistry
+	}
+	if p.config.registry != "" {
+		return p.config.registry
+	}
+	return r.registry.Base
+}
