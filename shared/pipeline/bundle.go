@@ -103,12 +103,12 @@ func (p *Pipeline) loadBundle(ctx context.Context, dir string) (bundleRecord, er
 	if info.Size != rec.Size {
 		return bundleRecord{}, errors.Join(p.Blobs.Delete(ctx, dir+bundleMeta, dir+bundleArchive), blob.ErrNotFound)
 	}
-	for _, name := range []string{bundleArchive, bundleArchive + ".sha256", bundlePackages, bundleMeta} {
-		if err := p.Blobs.Touch(ctx, dir+name); err != nil {
+	for _, name := range []string{bundleArchive + ".sha256", bundlePackages} {
+		if _, err := p.Blobs.Stat(ctx, dir+name); err != nil {
 			return bundleRecord{}, err
 		}
 	}
-	return rec, nil
+	return rec, p.renewer.renew(ctx, info, dir+bundleArchive+".sha256", dir+bundlePackages, dir+bundleMeta)
 }
 
 // makeBundle writes the archive and the packages data.

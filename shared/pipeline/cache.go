@@ -38,6 +38,7 @@ type cache struct {
 	blobs  blob.Blob
 	client *fetch.Client
 	counts *telemetry.Metrics
+	uses   renewer
 	flight singleflight.Group
 }
 
@@ -71,8 +72,8 @@ type obtained struct {
 	added bool
 }
 
-func newCache(b blob.Blob, c *fetch.Client, m *telemetry.Metrics) *cache {
-	return &cache{blobs: b, client: c, counts: m}
+func newCache(b blob.Blob, c *fetch.Client, m *telemetry.Metrics, r renewer) *cache {
+	return &cache{blobs: b, client: c, counts: m, uses: r}
 }
 
 func fileKey(sha string) string { return "deps/sha256/" + sha }
@@ -173,11 +174,12 @@ func (c *cache) check(ctx context.Context, a resolver.Artifact, f resolver.File)
 // since), known is false and the file names the digest.
 func (c *cache) lookUp(ctx context.Context, a resolver.Artifact, want []integrity.Digest) (f resolver.File, known bool, err error) {
 	if len(want) == 0 {
-		f, err = c.pointer(ctx, urlKey(a.URL))
+		key := urlKey(a.URL)
+		f, err = c.pointer(ctx, key)
 		if err != nil || f.SHA256 == "" {
 			return f, false, err
 		}
-		known, err = c.has(ctx, f)
+		known, err = c.has(ctx, f, key)
 		return f, known, err
 	}
 	for _, d := range want {
@@ -192,7 +194,7 @@ func (c *cache) lookUp(ctx context.Context, a resolver.Artifact, want []integrit
 		if f.SHA256 == "" {
 			continue
 		}
-		if known, err = c.has(ctx, f); err != nil || known {
+		if known, err = c.has(ctx, f, key); err != nil || known {
 			return f, known, err
 		}
 	}
@@ -208,14 +210,14 @@ func (c *cache) pointer(ctx context.Context, key string) (resolver.File, error) 
 	return f, err
 }
 
-// has reports whether the file is whole in the cache, and renews its last use.
-func (c *cache) has(ctx context.Context, f resolver.File) (bool, error) {
+// has reports whether the file is whole in the cache, and renews its last use with that of the pointer that led to it.
+func (c *cache) has(ctx context.Context, f resolver.File, pointer string) (bool, error) {
 	info, err := c.blobs.Stat(ctx, fileKey(f.SHA256))
 	if err == nil && info.Size != f.Size {
 		return false, c.blobs.Delete(ctx, fileKey(f.SHA256))
 	}
 	if err == nil {
-		err = c.blobs.Touch(ctx, fileKey(f.SHA256))
+		err = c.uses.renew(ctx, info, pointer)
 	}
 	if errors.Is(err, blob.ErrNotFound) {
 		return false, nil

@@ -22,50 +22,29 @@ func (p *Pipeline) Expire(ctx context.Context, req request.Request) error {
 	}
 	err = requestlog.Delete(ctx, p.Blobs, req.ID)
 	if req.Bundle != nil {
-		err = errors.Join(err, p.dropBundle(ctx, req.Bundle.Key))
+		_, dropping := p.dropBundle(ctx, req.Bundle.Key)
+		err = errors.Join(err, dropping)
 	}
 	return err
 }
 
 // dropBundle deletes a bundle that no request refers to and that nobody used lately: a request that is
 // just being completed may have found it and not stored its reference yet.
-func (p *Pipeline) dropBundle(ctx context.Context, key string) error {
+func (p *Pipeline) dropBundle(ctx context.Context, key string) (gone bool, err error) {
 	used, err := p.Store.Referenced(ctx, key)
 	if err != nil || used {
-		return err
+		return false, err
 	}
 	info, err := p.Blobs.Stat(ctx, key)
 	if err != nil {
-		return ignoreNotFound(err)
+		return false, ignoreNotFound(err)
 	}
 	if p.Clock().Sub(info.LastUse) < max(p.settings.Lifetime, p.settings.LifetimeFailed) {
-		return nil // sweepBundles takes it later
+		return false, nil // pruneCache takes it later
 	}
 	dir := path.Dir(key) + "/"
-	return p.Blobs.Delete(ctx, dir+bundleMeta, dir+bundlePackages, key, key+".sha256")
-}
-
-// sweepBundles drops, now and then, the bundles that were used too lately when their last request became
-// stale.
-func (p *Pipeline) sweepBundles(ctx context.Context) error {
-	p.mu.Lock()
-	due := p.Clock().Sub(p.swept) >= SweepEvery
-	if due {
-		p.swept = p.Clock()
+	if err := p.Blobs.Delete(ctx, dir+bundleMeta, dir+bundlePackages, key, key+".sha256"); err != nil {
+		return false, fmt.Errorf("dropping bundle %s: %w", key, err)
 	}
-	p.mu.Unlock()
-	if !due || p.settings.Lifetime <= 0 || p.settings.LifetimeFailed <= 0 {
-		return nil
-	}
-	for info, err := range p.Blobs.List(ctx, "bundles/") {
-		if err != nil {
-			return fmt.Errorf("looking for bundles without a request: %w", err)
-		}
-		if path.Base(info.Key) == bundleArchive {
-			if err := p.dropBundle(ctx, info.Key); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return true, nil
 }

@@ -24,6 +24,7 @@ import (
 //	prefixes/{hash of deps/}.json               prefixRecord: where a bundle's beginning can be copied from
 //	bundles/{hash}/bundle.tar.gz, .sha256, packages.json, bundle.json
 //	configfiles/{sha256}                        configuration files, base64
+//	reaper/prune.json                           pruneState: where pruning goes on
 //	logs/{id}/...                               package requestlog
 
 // formatVersion is part of every results and bundle key: raise it when the same input gives other bytes.

@@ -43,8 +43,6 @@ const (
 	HeartbeatEvery = 5 * time.Second
 	// RepeatPause is how long a message for a step that is running here already is put off.
 	RepeatPause = 30 * time.Second
-	// SweepEvery is how often bundles that nobody refers to are looked for.
-	SweepEvery = time.Hour
 	// RetryPause is the pause before the second try of a step whose fault may pass; it doubles.
 	RetryPause = 2 * time.Second
 	// RetryPauseMax bounds that pause.
@@ -74,8 +72,11 @@ type Settings struct {
 	// ResendAfter is how much older than its queue's oldest message a lost step must be; 0 means the
 	// constant of that name.
 	ResendAfter time.Duration
-	// CacheMaxBytes bounds the cache of the embedded service; 0 means no limit.
+	// CacheMaxBytes bounds what is in Blobs; 0 means no limit.
 	CacheMaxBytes int64
+	// CacheGrace is how long after its last use an object stays, however full the cache is; 0 means an
+	// hour. Last uses are renewed four times in it, which costs money on S3.
+	CacheGrace time.Duration
 	// Local maps a repository's URL to a folder on this machine that stands for it (one-shot fetch
 	// of a folder). Never set in a service.
 	Local map[string]LocalRepo
@@ -111,10 +112,11 @@ type Pipeline struct {
 	settings  Settings
 	resolvers map[string]manager
 	fetcher   *cache
+	renewer   renewer
+	pruneSize int // pruneSlice
 
 	mu      sync.Mutex
 	running map[stepID]bool
-	swept   time.Time
 }
 
 type manager struct {
@@ -145,8 +147,15 @@ func New(s Settings, d Deps) (*Pipeline, error) {
 	if s.ResendAfter <= 0 {
 		s.ResendAfter = ResendAfter
 	}
-	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}}
-	p.fetcher = newCache(d.Blobs, d.Fetch, d.Metrics)
+	if s.CacheGrace <= 0 {
+		s.CacheGrace = pruneGrace
+	}
+	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}, pruneSize: pruneSlice}
+	p.renewer = renewer{blobs: d.Blobs, clock: d.Clock, every: s.CacheGrace / renewals}
+	if longest := p.longestLifetime(); longest > 0 {
+		p.renewer.every = min(p.renewer.every, longest/renewals)
+	}
+	p.fetcher = newCache(d.Blobs, d.Fetch, d.Metrics, p.renewer)
 	for _, desc := range d.Managers {
 		rs, ok := s.Resolvers[desc.Name]
 		if !ok {

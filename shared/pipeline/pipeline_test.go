@@ -482,14 +482,14 @@ func TestSweep(t *testing.T) {
 		return err == nil
 	}
 	w.advance(25 * time.Hour)
-	if err := pr.Reap(ctx); err != nil {
+	if err := pr.Tidy(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if !there() {
 		t.Error("the bundle went with its request, a day after its last use")
 	}
 	w.advance(7 * 24 * time.Hour)
-	if err := pr.Reap(ctx); err != nil {
+	if err := pr.Tidy(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if there() {

@@ -22,7 +22,7 @@ const reapPage = 100
 // their lifetime become stale. It can run at any time, several at once.
 func (p *Pipeline) Reap(ctx context.Context) error {
 	p.measureQueues(ctx)
-	return errors.Join(p.buryDeadLetters(ctx), p.resendLost(ctx, false), p.expireOld(ctx), p.sweepBundles(ctx))
+	return errors.Join(p.buryDeadLetters(ctx), p.resendLost(ctx, false), p.expireOld(ctx))
 }
 
 // Resume sends every step that can run again, without waiting until it counts as lost. The embedded
@@ -194,7 +194,8 @@ func (p *Pipeline) expire(ctx context.Context, id int64, from request.State) err
 	if req.Bundle == nil {
 		return nil
 	}
-	return p.dropBundle(ctx, req.Bundle.Key)
+	_, err = p.dropBundle(ctx, req.Bundle.Key)
+	return err
 }
 
 func ignoreNotFound(err error) error {

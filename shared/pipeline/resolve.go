@@ -88,7 +88,8 @@ func (p *Pipeline) readResult(ctx context.Context, key string) (storedResult, er
 	if err := p.getSealed(ctx, key, maxResultBytes, &out); err != nil {
 		return storedResult{}, err
 	}
-	return out, p.Blobs.Touch(ctx, key)
+	_, err := p.renewer.use(ctx, key)
+	return out, err
 }
 
 func (p *Pipeline) replayReasons(ctx context.Context, w work, out storedResult) error {

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/request"
 )
@@ -80,8 +77,11 @@ func (p *Pipeline) reapEvery(ctx context.Context) {
 	}
 }
 
-// Tidy is one pass of everything that is done now and then: Reap, and pruning the cache.
-func (p *Pipeline) Tidy(ctx context.Context) error { return errors.Join(p.Reap(ctx), p.pruneCache(ctx)) }
+// Tidy is everything that is done now and then: Reap, and a slice of pruning (pruneCache). It can run at any time,
+// several at once.
+func (p *Pipeline) Tidy(ctx context.Context) error {
+	return errors.Join(p.Reap(ctx), p.pruneCache(ctx))
+}
 
 func pause(ctx context.Context, d time.Duration) {
 	select {
@@ -116,40 +116,4 @@ func (p *Pipeline) RunRequest(ctx context.Context, id int64, onChange func(reque
 			return req, ctx.Err()
 		}
 	}
-}
-
-// pruner is a blob adapter that can keep itself under a size limit.
-type pruner interface {
-	// Prune removes the least recently used objects that may go until at most maxBytes are left.
-	Prune(ctx context.Context, maxBytes int64, mayGo func(blob.Info) bool) (freed int64, err error)
-}
-
-// pruneGrace keeps what a running request may have found and not yet used.
-const pruneGrace = time.Hour
-
-// pruneCache keeps the embedded service's cache under its limit. What a request still refers to stays,
-// and so does what was used lately.
-func (p *Pipeline) pruneCache(ctx context.Context) error {
-	folder, ok := p.Blobs.(pruner)
-	if !ok || p.settings.CacheMaxBytes <= 0 {
-		return nil
-	}
-	var lookUp error
-	freed, err := folder.Prune(ctx, p.settings.CacheMaxBytes, func(info blob.Info) bool {
-		// Logs and configuration files are no cache: they go with their requests.
-		if p.Clock().Sub(info.LastUse) < pruneGrace || strings.HasPrefix(info.Key, "logs/") || strings.HasPrefix(info.Key, "configfiles/") {
-			return false
-		}
-		key := info.Key
-		if strings.HasPrefix(key, "bundles/") {
-			key = path.Dir(key) + "/" + bundleArchive // the folder goes or stays as a whole
-		}
-		used, err := p.Store.Referenced(ctx, key)
-		lookUp = errors.Join(lookUp, err)
-		return err == nil && !used
-	})
-	if freed > 0 {
-		p.Log.InfoContext(ctx, "cache pruned", "bytes", freed)
-	}
-	return errors.Join(err, lookUp)
 }

@@ -142,7 +142,7 @@ func (p *Pipeline) loadSource(ctx context.Context, key string) (sourceRecord, er
 	if info.Size != src.Size {
 		return sourceRecord{}, errors.Join(p.Blobs.Delete(ctx, src.Tree, key), blob.ErrNotFound)
 	}
-	return src, errors.Join(p.Blobs.Touch(ctx, src.Tree), p.Blobs.Touch(ctx, key))
+	return src, p.renewer.renew(ctx, info, key)
 }
 
 // checkOut fetches the commit and streams its tree into the blob store.

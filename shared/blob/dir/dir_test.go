@@ -106,61 +106,6 @@ func TestHook(t *testing.T) {
 	}
 }
 
-func TestPrune(t *testing.T) {
-	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
-	b := open(t, t.TempDir(), WithClock(func() time.Time { return now }))
-	for _, key := range []string{"kept/a", "b", "c", "d", "e"} {
-		put(t, b, key, "0123456789")
-		now = now.Add(time.Hour)
-	}
-	if err := b.Touch(t.Context(), "b"); err != nil {
-		t.Fatal(err)
-	}
-	mayGo := func(info blob.Info) bool { return !strings.HasPrefix(info.Key, "kept/") }
-	for _, c := range []struct {
-		name  string
-		max   int64
-		freed int64
-		want  []string
-	}{
-		{"fits", 50, 0, []string{"b", "c", "d", "e", "kept/a"}},
-		{"the least recently used goes", 49, 10, []string{"b", "d", "e", "kept/a"}},
-		{"as many as needed", 25, 20, []string{"b", "kept/a"}},
-		{"what must stay stays", 0, 10, []string{"kept/a"}},
-		{"nothing may go", 0, 0, []string{"kept/a"}},
-	} {
-		freed, err := b.Prune(t.Context(), c.max, mayGo)
-		if err != nil || freed != c.freed {
-			t.Errorf("%s: freed %d, %v, want %d", c.name, freed, err, c.freed)
-		}
-		if diff := cmp.Diff(c.want, keys(t, b)); diff != "" {
-			t.Errorf("%s: keys (-want +got):\n%s", c.name, diff)
-		}
-	}
-}
-
-func TestPruneSparesWhatIsUsedMeanwhile(t *testing.T) {
-	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
-	b := open(t, t.TempDir(), WithClock(func() time.Time { return now }))
-	put(t, b, "a", "0123456789")
-	put(t, b, "b", "0123456789")
-	now = now.Add(time.Hour)
-	freed, err := b.Prune(t.Context(), 0, func(info blob.Info) bool {
-		if info.Key == "a" { // somebody starts to use it after it was listed
-			if err := b.Touch(t.Context(), "a"); err != nil {
-				t.Error(err)
-			}
-		}
-		return true
-	})
-	if err != nil || freed != 10 {
-		t.Errorf("freed %d, %v, want 10", freed, err)
-	}
-	if diff := cmp.Diff([]string{"a"}, keys(t, b)); diff != "" {
-		t.Errorf("keys (-want +got):\n%s", diff)
-	}
-}
-
 func TestLeftovers(t *testing.T) {
 	path := t.TempDir()
 	b := open(t, path)

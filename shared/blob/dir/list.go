@@ -138,53 +138,6 @@ func (b *Blob) children(list []child, rel, key, prefix string) ([]child, error) 
 // dirBatch is how many directory entries are read at once.
 const dirBatch = 1024
 
-// pruneBatch is how many candidates a prune looks at in one go.
-const pruneBatch = 100_000
-
-// Prune removes the least recently used objects until at most maxBytes are left, but only those that
-// mayGo allows. It returns how many bytes it freed.
-func (b *Blob) Prune(ctx context.Context, maxBytes int64, mayGo func(blob.Info) bool) (freed int64, err error) {
-	var total int64
-	var old []blob.Info
-	for info, err := range b.List(ctx, "") {
-		if err != nil {
-			return 0, err
-		}
-		total += info.Size
-		old = append(old, info)
-		if len(old) >= 2*pruneBatch {
-			old = oldest(old)
-		}
-	}
-	if total <= maxBytes {
-		return 0, nil
-	}
-	for _, info := range oldest(old) {
-		if total-freed <= maxBytes {
-			break
-		}
-		if !mayGo(info) {
-			continue
-		}
-		// Somebody may have touched it since it was listed.
-		if now, err := b.Stat(ctx, info.Key); err != nil || now.LastUse.After(info.LastUse) {
-			continue
-		}
-		if err := b.Delete(ctx, info.Key); err != nil {
-			return freed, err
-		}
-		freed += info.Size
-	}
-	return freed, nil
-}
-
-func oldest(list []blob.Info) []blob.Info {
-	slices.SortFunc(list, func(x, y blob.Info) int {
-		return cmp.Or(x.LastUse.Compare(y.LastUse), strings.Compare(x.Key, y.Key))
-	})
-	return list[:min(len(list), pruneBatch)]
-}
-
 // RemoveAbandoned removes temporary files of processes that ended without giving them back, however
 // young; only for a caller that knows to be alone (Lock).
 func (b *Blob) RemoveAbandoned() error {
