@@ -81,7 +81,7 @@ var rules = []struct {
 	}, "package manager names are handed in by main"},
 	{"shared/wiring", []string{
 		"shared/wiring", "shared/config", "shared/api", "shared/pipeline", "shared/store", "shared/queue", "shared/blob", "shared/fetch", "shared/gitrepo",
-		"shared/kerberos", "shared/resolver", "shared/awsclient", "shared/store/dynamodb", "shared/queue/sqs", "shared/blob/s3", "shared/blob/dir",
+		"shared/kerberos", "shared/resolver", "shared/telemetry/otlp", "shared/awsclient", "shared/store/dynamodb", "shared/queue/sqs", "shared/blob/s3", "shared/blob/dir",
 	}, "the wiring knows everything but the package managers and who starts it"},
 	{"shared/function", []string{
 		"shared/config", "shared/logging", "shared/gateway", "shared/pipeline", "shared/queue", "shared/queue/sqs",

@@ -21,6 +21,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/store"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // version is set by the linker (-X .../shared/wiring.version=v1.2.3); else the build's own information counts.
@@ -43,6 +44,8 @@ type Adapters struct {
 	Accept func(ctx context.Context, n store.New, step string) (request.Request, error)
 	// CheckBlobs tells whether the storage can be written to.
 	CheckBlobs func(ctx context.Context) error
+	// Telemetry is who is told what goes on; zero: nobody.
+	Telemetry Telemetry
 }
 
 // Places are folders of this machine.
@@ -63,8 +66,8 @@ func settingf(format string, args ...any) error {
 	return &SettingError{fmt.Sprintf(format, args...)}
 }
 
-// Fetch is the client for everything that is downloaded.
-func Fetch(cfg config.Config) (*fetch.Client, error) {
+// Fetch is the client for everything that is downloaded, counted in m.
+func Fetch(cfg config.Config, m *telemetry.Metrics) (*fetch.Client, error) {
 	credentials, err := fetch.LoadCredentials(cfg.Netrc, cfg.BearerTokens)
 	if err != nil {
 		return nil, settingf("CACHITO_NETRC, CACHITO_BEARER_TOKENS: %v", err)
@@ -73,6 +76,7 @@ func Fetch(cfg config.Config) (*fetch.Client, error) {
 		Credentials: credentials, AllowHosts: cfg.AllowHosts, CACertFile: cfg.CACert,
 		MaxConcurrent: cfg.MaxDownloads, PerHost: cfg.MaxDownloadsPerHost,
 		HTTPSProxy: cfg.HTTPSProxy, HTTPProxy: cfg.HTTPProxy, NoProxy: cfg.NoProxy,
+		Metrics: m,
 	}
 	for _, m := range cfg.Mirrors {
 		s.Mirrors = append(s.Mirrors, fetch.Mirror(m))
@@ -87,7 +91,7 @@ func Fetch(cfg config.Config) (*fetch.Client, error) {
 // Pipeline makes the steps' handlers: of every enabled one of the package managers that are known. local maps
 // repository URLs to folders on this machine; nil in a service.
 func Pipeline(cfg config.Config, known []resolver.Descriptor, a Adapters, at Places, local map[string]pipeline.LocalRepo, log *slog.Logger) (*pipeline.Pipeline, error) {
-	network, err := Fetch(cfg)
+	network, err := Fetch(cfg, a.Telemetry.Metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +117,6 @@ func Pipeline(cfg config.Config, known []resolver.Descriptor, a Adapters, at Pla
 		RefreshTags: cfg.TagsRefresh, CacheMaxBytes: cfg.CacheMaxBytes, Local: local,
 	}, pipeline.Deps{
 		Store: a.Store, Queue: a.Queue, Blobs: a.Blobs, Managers: known,
-		Git: git, Fetch: network, WorkDir: at.Work, Log: log, Clock: time.Now,
+		Git: git, Fetch: network, WorkDir: at.Work, Log: log, Metrics: a.Telemetry.Metrics, Tracer: a.Telemetry.Tracer, Clock: time.Now,
 	})
 }

@@ -39,11 +39,15 @@ func newClient(endpoint string, headers map[string]string) (*client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT: want an http or https URL such as http://127.0.0.1:4318")
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() // its connections are ours to close
 	return &client{
 		url: strings.TrimRight(endpoint, "/") + "/v1/traces", headers: headers,
-		http: &http.Client{Timeout: exportTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{Transport: transport, Timeout: exportTimeout, CheckRedirect: stay},
 	}, nil
 }
+
+// stay: spans and headers go to the collector that was named.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Start implements otlptrace.Client.
 func (c *client) Start(context.Context) error { return nil }
@@ -106,31 +110,48 @@ func (c *client) post(ctx context.Context, body []byte) (again bool, err error) 
 	return again, fmt.Errorf("the collector answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))
 }
 
-// complainEvery keeps the log quiet while a collector is away.
-const complainEvery = time.Minute
+const (
+	// complainEvery keeps the log quiet while a collector is away.
+	complainEvery = time.Minute
+	// awayFor is how long a collector that took nothing is not asked again. Spans are dropped meanwhile: a
+	// function would otherwise wait for it at the end of each invocation.
+	awayFor = 30 * time.Second
+)
 
 // reporting tells the log of spans that could not be sent: the SDK's own way is a global handler.
 type reporting struct {
 	sdktrace.SpanExporter
 	log *slog.Logger
 
-	mu   sync.Mutex
-	last time.Time
-	lost int
+	mu        sync.Mutex
+	complain  time.Time // not before
+	awayUntil time.Time
+	lost      int
 }
 
 // ExportSpans implements the SDK's SpanExporter. The error ends here: nobody above could do more.
 func (e *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	e.mu.Lock()
+	away := time.Now().Before(e.awayUntil)
+	if away {
+		e.lost += len(spans)
+	}
+	e.mu.Unlock()
+	if away {
+		return nil
+	}
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	if err == nil {
 		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	now := time.Now()
 	e.lost += len(spans)
-	if now := time.Now(); now.Sub(e.last) >= complainEvery {
+	e.awayUntil = now.Add(awayFor)
+	if !now.Before(e.complain) {
 		e.log.WarnContext(ctx, "traces not sent", "spans", e.lost, "error", err)
-		e.last, e.lost = now, 0
+		e.complain, e.lost = now.Add(complainEvery), 0
 	}
 	return nil
 }
