@@ -73,8 +73,10 @@ type Config struct {
 	DataDir string
 	Listen  string
 	Workers int
-	// CacheMaxBytes is what the blob folder may hold; 0: no limit.
+	// CacheMaxBytes is what the storage may hold; 0: no limit.
 	CacheMaxBytes int64
+	// CacheGrace is how long after its last use an object stays there at least.
+	CacheGrace time.Duration
 	// ResendAfter is how much older than its queue's oldest message a lost step must be to be sent again.
 	ResendAfter time.Duration
 	// ToolDir keeps Go toolchains; empty: "toolchains" in the data folder.

@@ -38,6 +38,7 @@ func TestDefaults(t *testing.T) {
 		LargeAnswers:           2,
 		Lifetime:               24 * time.Hour,
 		LifetimeFailed:         7 * 24 * time.Hour,
+		CacheGrace:             time.Hour,
 		ResendAfter:            15 * time.Minute,
 		DataDir:                "cachito-data",
 		Listen:                 "127.0.0.1:8080",

@@ -73,8 +73,14 @@ var settings = []setting{
 	},
 	{
 		"CACHITO_CACHE_MAX_BYTES", groupService, "50GiB",
-		"What the caches on disk may hold before the least recently used is removed (`800MB`, `50GiB`); `0`: no limit.",
+		"What the storage, a folder or a bucket, may hold before the least recently used is removed, and the cache of git packs on disk " +
+			"(`800MB`, `50GiB`); `0`: no limit.",
 		func(c *Config, v string) error { return byteSize(&c.CacheMaxBytes, v) },
+	},
+	{
+		"CACHITO_CACHE_GRACE", groupService, "1h",
+		"What was used so lately stays, however full the storage is. Uses are noted four times in it: on S3 each note is a write, so days save money there.",
+		func(c *Config, v string) error { return duration(&c.CacheGrace, v) },
 	},
 	{
 		"CACHITO_REQUEST_LIFETIME", groupService, "1d",

@@ -114,7 +114,7 @@ func Pipeline(cfg config.Config, known []resolver.Descriptor, a Adapters, at Pla
 	return pipeline.New(pipeline.Settings{
 		Resolvers: settings, Workers: cfg.Workers,
 		Lifetime: cfg.Lifetime, LifetimeFailed: cfg.LifetimeFailed, ResendAfter: cfg.ResendAfter,
-		RefreshTags: cfg.TagsRefresh, CacheMaxBytes: cfg.CacheMaxBytes, Local: local,
+		RefreshTags: cfg.TagsRefresh, CacheMaxBytes: cfg.CacheMaxBytes, CacheGrace: cfg.CacheGrace, Local: local,
 	}, pipeline.Deps{
 		Store: a.Store, Queue: a.Queue, Blobs: a.Blobs, Managers: known,
 		Git: git, Fetch: network, WorkDir: at.Work, Log: log, Metrics: a.Telemetry.Metrics, Tracer: a.Telemetry.Tracer, Clock: time.Now,
