@@ -16,7 +16,8 @@ const Name = crate.Type
 func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 80, OptIn: true, Options: []resolver.Option{{Name: "path"}}, Types: Rules(), RefusesReplacements: Name,
-		Detect: func(names map[string]bool) bool { return names[lockfileName] },
+		Detect:  func(names map[string]bool) bool { return names[lockfileName] },
+		Version: "1", New: New,
 	}
 }
 

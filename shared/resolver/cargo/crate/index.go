@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -223,13 +224,18 @@ func (d *indexDependency) fill(value any) {
 // indexPath is where the lines of a crate lie in an index: se/rd/serde.
 func indexPath(name string) string {
 	name = strings.ToLower(name)
+	return prefix(name) + "/" + name
+}
+
+// prefix is the folder of a name in an index.
+func prefix(name string) string {
 	switch len(name) {
 	case 1, 2:
-		return fmt.Sprintf("%d/%s", len(name), name)
+		return strconv.Itoa(len(name))
 	case 3:
-		return "3/" + name[:1] + "/" + name
+		return "3/" + name[:1]
 	}
-	return name[:2] + "/" + name[2:4] + "/" + name
+	return name[:2] + "/" + name[2:4]
 }
 
 // printIndexLines makes the file of a crate's versions, which must be in order.

@@ -29,6 +29,21 @@ type Remote struct {
 // FileURL is where crates.io has a crate's file; base ends in "/".
 func FileURL(base string, c Crate) string { return base + c.Name + "/" + purl.Escape(c.FileName(), "") }
 
+// TemplateURL is where a registry has a crate's file, by the "dl" of its config.json
+// (https://doc.rust-lang.org/cargo/reference/registry-index.html#index-configuration).
+func TemplateURL(dl string, c Crate) string {
+	marks := []string{
+		"{crate}", c.Name, "{version}", purl.Escape(c.Version, ""), "{sha256-checksum}", c.Digest.Hex(),
+		"{prefix}", prefix(c.Name), "{lowerprefix}", prefix(strings.ToLower(c.Name)),
+	}
+	for i := 0; i < len(marks); i += 2 {
+		if strings.Contains(dl, marks[i]) {
+			return strings.NewReplacer(marks...).Replace(dl)
+		}
+	}
+	return strings.TrimSuffix(dl, "/") + "/" + c.Name + "/" + purl.Escape(c.Version, "") + "/download"
+}
+
 // Fetched is a crate in the cache.
 type Fetched struct {
 	Remote
