@@ -21,11 +21,14 @@ func handler(ctx context.Context, cfg config.Config, log *slog.Logger) (any, err
 	if err != nil {
 		return nil, err
 	}
+	if home.Telemetry, err = wiring.FunctionTelemetry(home.Config, os.Stdout, log); err != nil {
+		return nil, err
+	}
 	routes, err := wiring.API(home.Config, all.List(), home.Adapters, wiring.Transport{
 		MaxAnswerBytes: api.LambdaAnswerBytes, Identify: function.User(home.Config.GatewayClaim),
 	}, log)
 	if err != nil {
 		return nil, err
 	}
-	return function.API(routes, log), nil
+	return function.Flushed(home.Telemetry.Flush, function.API(routes, log)), nil
 }

@@ -21,9 +21,12 @@ func handler(ctx context.Context, cfg config.Config, log *slog.Logger) (any, err
 	if err != nil {
 		return nil, err
 	}
+	if home.Telemetry, err = wiring.FunctionTelemetry(home.Config, os.Stdout, log); err != nil {
+		return nil, err
+	}
 	steps, err := wiring.Pipeline(home.Config, all.List(), home.Adapters, home.Places, nil, log)
 	if err != nil {
 		return nil, err
 	}
-	return function.Reap(steps), nil
+	return function.Flushed(home.Telemetry.Flush, function.Reap(steps)), nil
 }

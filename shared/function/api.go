@@ -18,6 +18,7 @@ import (
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
 
 	"github.com/cachito-serverless/cachito/shared/gateway"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 )
 
 // defaultStage is the stage of an API whose name is in no path.
@@ -39,6 +40,7 @@ type APIHandler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.
 // api.LambdaAnswerBytes.
 func API(handler http.Handler, log *slog.Logger) APIHandler {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (answer events.APIGatewayV2HTTPResponse, err error) {
+		ctx = telemetry.WithLogAttrs(ctx, slog.String(telemetry.GatewayKey, e.RequestContext.RequestID))
 		// A handler that cannot finish its answer breaks the connection off, if there is one.
 		ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{})
 		if err := prepare(&e); err != nil {
