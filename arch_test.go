@@ -83,6 +83,7 @@ var rules = []struct {
 		"shared/wiring", "shared/config", "shared/api", "shared/pipeline", "shared/store", "shared/queue", "shared/blob", "shared/fetch", "shared/gitrepo",
 		"shared/kerberos", "shared/resolver", "shared/telemetry/otlp", "shared/awsclient", "shared/store/dynamodb", "shared/queue/sqs", "shared/blob/s3", "shared/blob/dir",
 	}, "the wiring knows everything but the package managers and who starts it"},
+	{"shared/function/functiontest", []string{"shared/queue", "shared/gitrepo/gitrepotest"}, "what surrounds the functions in tests"},
 	{"shared/function", []string{
 		"shared/config", "shared/logging", "shared/gateway", "shared/pipeline", "shared/queue", "shared/queue/sqs",
 	}, "events are turned into calls of the API's handler and of the pipeline; main makes both"},

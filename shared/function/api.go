@@ -56,11 +56,34 @@ func API(handler http.Handler, log *slog.Logger) APIHandler {
 		}()
 		mended := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			mend(r, e)
-			handler.ServeHTTP(w, r)
+			begun := &beginning{ResponseWriter: w}
+			handler.ServeHTTP(begun, r)
+			if !begun.yes {
+				w.WriteHeader(http.StatusOK) // as net/http has it; the library takes it for a mistake
+			}
 		})
 		return httpadapter.NewV2(mended).ProxyWithContext(ctx, e)
 	}
 }
+
+// beginning tells whether an answer was begun.
+type beginning struct {
+	http.ResponseWriter
+	yes bool
+}
+
+func (b *beginning) WriteHeader(status int) {
+	b.yes = b.yes || status >= http.StatusOK
+	b.ResponseWriter.WriteHeader(status)
+}
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.yes = true
+	return b.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (b *beginning) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 // User names the caller of a request that came through API, by what API Gateway has verified.
 func User(claim string) func(r *http.Request) string {
