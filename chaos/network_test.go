@@ -27,8 +27,6 @@ type fate struct {
 	cutOffAt int
 }
 
-func (f fate) kills() bool { return f.killAfter > 0 || f.killAt > 0 }
-
 // Ways in which a call fails.
 const (
 	faultError     = "answered with an error of the server"
@@ -183,10 +181,12 @@ func (n *network) remember(r *http.Request, answer []byte, unheard bool) {
 	if service(r) != "s3" || r.Method != http.MethodPost || !r.URL.Query().Has("uploads") {
 		return
 	}
-	var begun struct{ UploadId string }
-	if xml.Unmarshal(answer, &begun) == nil && begun.UploadId != "" {
+	var begun struct {
+		ID string `xml:"UploadId"`
+	}
+	if xml.Unmarshal(answer, &begun) == nil && begun.ID != "" {
 		_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		n.w.uploads.Store(begun.UploadId, upload{n.s, key, unheard})
+		n.w.uploads.Store(begun.ID, upload{n.s, key, unheard})
 	}
 }
 

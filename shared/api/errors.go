@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/purl"
+	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
 )
@@ -80,9 +82,10 @@ func (c *call) fail(err error) {
 		answer = errNotFound
 	case errors.Is(err, store.ErrItemTooLarge):
 		answer = &httpError{http.StatusRequestEntityTooLarge, "The request is too large to be stored"}
-	case errors.Is(err, store.ErrBusy):
-		c.log.WarnContext(c.r.Context(), "database busy", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
-		answer = &httpError{http.StatusServiceUnavailable, "The database is busy, please try again later"}
+	case busyPart(err) != "":
+		part := busyPart(err)
+		c.log.WarnContext(c.r.Context(), "service busy", "part", part, "method", c.r.Method, "path", c.r.URL.Path, "error", err)
+		answer = &httpError{http.StatusServiceUnavailable, "The " + part + " is busy, please try again later"}
 	case errors.As(err, &busy):
 		busy.tell(c.w.Header())
 		answer = &httpError{http.StatusServiceUnavailable, busy.Error()}
@@ -95,6 +98,19 @@ func (c *call) fail(err error) {
 		}
 	}
 	c.sendError("application/json", answer.status, object{"error": answer.text})
+}
+
+// busyPart is the part of the service that an error says to be busy, or "".
+func busyPart(err error) string {
+	switch {
+	case errors.Is(err, store.ErrBusy):
+		return "database"
+	case errors.Is(err, blob.ErrBusy):
+		return "storage"
+	case errors.Is(err, queue.ErrBusy):
+		return "queue"
+	}
+	return ""
 }
 
 func (c *call) sendError(contentType string, status int, v object) {

@@ -25,6 +25,8 @@ var (
 	ErrChanged = errors.New("object holds other bytes")
 	// ErrInvalidKey: see the package comment.
 	ErrInvalidKey = errors.New("invalid object key")
+	// ErrBusy: the storage does not answer, or not now; the same call may succeed later.
+	ErrBusy = errors.New("the storage is busy, please try again later")
 	// ErrNoPresign: this adapter has no URLs of its own; stream the object instead.
 	ErrNoPresign = errors.New("presigned URLs are not supported")
 )

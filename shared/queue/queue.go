@@ -20,6 +20,9 @@ var ErrReceiptExpired = errors.New("receipt has expired")
 // ErrMessageTooLarge: the encoded message exceeds MaxMessageBytes.
 var ErrMessageTooLarge = errors.New("message exceeds 1 MiB")
 
+// ErrBusy: the queues do not answer, or not now; the same call may succeed later.
+var ErrBusy = errors.New("the queues are busy, please try again later")
+
 // Limits that every adapter enforces.
 const (
 	// MaxMessageBytes is SQS's limit for one message.

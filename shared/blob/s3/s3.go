@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/cachito-serverless/cachito/shared/awsclient"
 	"github.com/cachito-serverless/cachito/shared/blob"
+	"github.com/cachito-serverless/cachito/shared/fault"
 )
 
 // Keys of the adapter itself. Each sorts before ownEnd.
@@ -87,6 +90,10 @@ func New(cfg aws.Config, bucket string, opts ...Option) *Blob {
 	}
 	client := sdk.NewFromConfig(cfg, func(c *sdk.Options) {
 		c.UsePathStyle = c.BaseEndpoint != nil
+		c.APIOptions = append(slices.Clip(c.APIOptions), awsclient.Explain(awsclient.Resource{
+			Name: func(any) string { return "bucket " + bucket }, Settings: "CACHITO_BUCKET", Busy: blob.ErrBusy,
+			Type: fault.FileAccessError, Sentence: "The storage of the service does not work. Please try again later.",
+		}))
 		c.DisableLogOutputChecksumValidationSkipped = true // of ranges there is none; digests are checked above
 	})
 	public := sdk.New(client.Options(), func(c *sdk.Options) {

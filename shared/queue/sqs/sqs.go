@@ -13,6 +13,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +26,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/cachito-serverless/cachito/shared/awsclient"
+	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/queue"
 )
 
@@ -58,7 +62,41 @@ var _ queue.Queue = (*Queue)(nil)
 // New uses the queues whose names begin with prefix and "-". The transport of cfg (awsclient.Load) must read
 // whole answers, and wait longer than 20 s for one.
 func New(cfg aws.Config, prefix string) *Queue {
-	return &Queue{client: sdk.NewFromConfig(cfg), metrics: cloudwatch.NewFromConfig(cfg), prefix: prefix, clock: time.Now}
+	trouble := awsclient.Resource{
+		Name: func(input any) string { return queueOf(input, prefix) }, Settings: "CACHITO_QUEUE_PREFIX", Busy: queue.ErrBusy,
+		Type: fault.MessageBrokerError, Sentence: "The queues of the service do not work. Please try again later.",
+	}
+	explained := append(slices.Clip(cfg.APIOptions), awsclient.Explain(trouble))
+	return &Queue{
+		client:  sdk.NewFromConfig(cfg, func(o *sdk.Options) { o.APIOptions = explained }),
+		metrics: cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { o.APIOptions = explained }),
+		prefix:  prefix, clock: time.Now,
+	}
+}
+
+// queueOf names the queue that a call is about.
+func queueOf(input any, prefix string) string {
+	var name *string
+	switch in := input.(type) {
+	case *sdk.GetQueueUrlInput:
+		name = in.QueueName
+	case *sdk.SendMessageInput:
+		name = in.QueueUrl
+	case *sdk.ReceiveMessageInput:
+		name = in.QueueUrl
+	case *sdk.ChangeMessageVisibilityInput:
+		name = in.QueueUrl
+	case *sdk.DeleteMessageInput:
+		name = in.QueueUrl
+	case *sdk.GetQueueAttributesInput:
+		name = in.QueueUrl
+	case *cloudwatch.GetMetricStatisticsInput:
+		return "CloudWatch's metrics of the queues " + prefix + "-*"
+	}
+	if name == nil {
+		return "queues " + prefix + "-*"
+	}
+	return "queue " + path.Base(*name)
 }
 
 // Close implements queue.Queue.

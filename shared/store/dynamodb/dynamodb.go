@@ -12,11 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/cachito-serverless/cachito/shared/awsclient"
+	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/store"
 )
 
@@ -59,7 +62,13 @@ func WithPatience(d time.Duration) Option { return func(s *Store) { s.patience =
 // returns them, and give up on one that does not come.
 func New(client *sdk.Client, table string, opts ...Option) *Store {
 	// One kind of retry is enough: ours knows what a lost answer means.
-	client = sdk.New(client.Options(), func(o *sdk.Options) { o.Retryer = aws.NopRetryer{} })
+	client = sdk.New(client.Options(), func(o *sdk.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.APIOptions = append(slices.Clip(o.APIOptions), awsclient.Explain(awsclient.Resource{
+			Name: func(any) string { return "table " + table }, Settings: "CACHITO_TABLE", Busy: store.ErrBusy,
+			Type: fault.DatabaseError, Sentence: "The database of the service does not work. Please try again later.",
+		}))
+	})
 	s := &Store{db: client, table: table, clock: time.Now, patience: patience, creating: newGate()}
 	for i := range s.changing {
 		s.changing[i] = newGate()
