@@ -49,6 +49,10 @@ func (t *tree) expand(dir string, elements []string, found map[string]bool, budg
 			return err
 		}
 	}
+	element = strings.ReplaceAll(element, "[!", "[^")
+	if _, err := path.Match(element, ""); err != nil {
+		return fault.Client(fault.InvalidFileFormat, "The pattern %.200q of workspace members is malformed", element)
+	}
 	list, err := fs.ReadDir(t.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -70,9 +74,9 @@ func (t *tree) expand(dir string, elements []string, found map[string]bool, budg
 			}
 			continue
 		}
-		ok, err := path.Match(strings.ReplaceAll(element, "[!", "[^"), e.Name())
+		ok, err := path.Match(element, e.Name())
 		if err != nil {
-			return fault.Client(fault.InvalidFileFormat, "The pattern %.200q of workspace members is malformed", element)
+			return fmt.Errorf("comparing %s with %s: %w", at, element, err)
 		}
 		if info, err := t.root.Stat(at); ok && err == nil && info.IsDir() {
 			if err := t.expand(at, rest, found, budget); err != nil {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/resolver/cargo/crate"
@@ -69,7 +70,7 @@ func parseSource(l crate.Locked, shown string) (source, error) {
 			s.refKind, s.ref = kind, query.Get(kind)
 		}
 	}
-	if strings.ContainsFunc(s.ref, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+	if !utf8.ValidString(s.ref) || strings.ContainsFunc(s.ref, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return source{}, fault.Client(fault.InvalidFileFormat, "%s: the source of %s %s names no branch, tag or commit: %s", shown, l.Name, l.Version, l.Source)
 	}
 	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""

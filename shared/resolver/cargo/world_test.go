@@ -4,12 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -161,9 +163,12 @@ func pack(t testing.TB, files map[string]string) []byte {
 // wantFault compares a fault; a text that ends in "…" is a beginning.
 func wantFault(t *testing.T, err error, kind fault.Type, want string) {
 	t.Helper()
+	if err == nil {
+		t.Fatalf("got no error, want the client's %s\n%s", kind, want)
+	}
 	f := fault.From(err)
 	begins, cut := strings.CutSuffix(want, "…")
-	if err == nil || f.Origin != fault.OriginClient || f.Type != kind || !cut && f.Message != want || !strings.HasPrefix(f.Message, begins) {
+	if f.Origin != fault.OriginClient || f.Type != kind || !cut && f.Message != want || !strings.HasPrefix(f.Message, begins) {
 		t.Errorf("got %v (%s %s), want the client's %s\n%s", err, f.Origin, f.Type, kind, want)
 	}
 }
@@ -171,4 +176,13 @@ func wantFault(t *testing.T, err error, kind fault.Type, want string) {
 func sha(content []byte) []byte {
 	sum := sha256.Sum256(content)
 	return sum[:]
+}
+
+// dead is a git server whose disk is full.
+type dead struct{ resolver.Repositories }
+
+var errDead = errors.New("no space left on device")
+
+func (dead) CheckOut(context.Context, string, string, *os.Root, ...resolver.CheckOutOption) (resolver.Checkout, error) {
+	return resolver.Checkout{}, errDead
 }
