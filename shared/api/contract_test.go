@@ -59,7 +59,11 @@ type contractCall struct {
 
 // TestContract runs the cases that Cachito's own service was measured against. CACHITO_CONTRACT_CASES
 // names a folder with more of them.
-func TestContract(t *testing.T) {
+func TestContract(t *testing.T) { testContract(t, newWorld) }
+
+// testContract runs every case in a world of its own.
+func testContract(t *testing.T, open func(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world) {
+	t.Helper()
 	folders := []string{"testdata"}
 	if more := os.Getenv("CACHITO_CONTRACT_CASES"); more != "" {
 		folders = append(folders, more)
@@ -78,7 +82,7 @@ func TestContract(t *testing.T) {
 				n++
 				t.Run(c.ID+" "+c.Why, func(t *testing.T) {
 					t.Parallel()
-					problems := runCase(t, c)
+					problems := runCase(t, c, open)
 					reason, known := pending[c.ID]
 					switch {
 					case known && len(problems) == 0:
@@ -125,9 +129,9 @@ func readCases(t *testing.T, file string) []contractCase {
 }
 
 // runCase gives what is wrong with the answers.
-func runCase(t *testing.T, c contractCase) []string {
+func runCase(t *testing.T, c contractCase, open func(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world) []string {
 	t.Helper()
-	w := newWorld(t, configure(t, c.Cfg))
+	w := open(t, configure(t, c.Cfg))
 	setUp(t, w, c.Setup)
 	problems := w.compare(c.contractCall)
 	for i, call := range c.Then {

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/api"
+	"github.com/cachito-serverless/cachito/shared/blob"
 	"github.com/cachito-serverless/cachito/shared/blob/dir"
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/queue"
@@ -49,16 +50,18 @@ const (
 	identityHeader = "X-Remote-User"
 )
 
-// world is the API over the embedded adapters, with an empty store. No resolver runs: messages stay in
-// their queue.
+// world is the API over the embedded adapters or others, with an empty store. No resolver runs: messages stay
+// in their queue.
 type world struct {
 	t       testing.TB
-	store   *storesqlite.Store
+	store   store.Store
 	queue   *faultyQueue
-	blobs   *dir.Blob
+	blobs   blob.Blob
 	handler http.Handler
-	logged  *lockedBuffer
-	health  *api.Health
+	// call sends a request; nil: straight to the handler.
+	call   func(r *http.Request, identity string) *httptest.ResponseRecorder
+	logged *lockedBuffer
+	health *api.Health
 
 	mu  sync.Mutex
 	now time.Time // zero: the real time
@@ -78,10 +81,16 @@ func settings() api.Config {
 	}
 }
 
+// adapters are an empty store, queues and an empty storage, with the world's clock.
+type adapters func(t testing.TB, clock func() time.Time) (store.Store, queue.Queue, blob.Blob)
+
 func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	t.Helper()
-	ctx := t.Context()
-	w := &world{t: t, logged: &lockedBuffer{}}
+	return newWorldOn(t, embedded, cfg, change...)
+}
+
+func embedded(t testing.TB, clock func() time.Time) (store.Store, queue.Queue, blob.Blob) {
+	t.Helper()
 	folder := t.TempDir()
 	empty, err := emptyDatabase()
 	if err != nil {
@@ -90,22 +99,31 @@ func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	if err := os.WriteFile(filepath.Join(folder, "db"), empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = storesqlite.Open(ctx, filepath.Join(folder, "db"), storesqlite.WithClock(w.clock)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	messages, err := queuesqlite.New(ctx, w.store.DB(), w.clock)
+	requests, err := storesqlite.Open(t.Context(), filepath.Join(folder, "db"), storesqlite.WithClock(clock))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.queue = &faultyQueue{Queue: messages}
-	if w.blobs, err = dir.Open(filepath.Join(folder, "blobs")); err != nil {
+	t.Cleanup(func() {
+		if err := requests.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	messages, err := queuesqlite.New(t.Context(), requests.DB(), clock)
+	if err != nil {
 		t.Fatal(err)
 	}
+	blobs, err := dir.Open(filepath.Join(folder, "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return requests, messages, blobs
+}
+
+func newWorldOn(t testing.TB, on adapters, cfg api.Config, change ...func(*api.Deps)) *world {
+	t.Helper()
+	w := &world{t: t, logged: &lockedBuffer{}}
+	requests, messages, blobs := on(t, w.clock)
+	w.store, w.queue, w.blobs = requests, &faultyQueue{Queue: messages}, blobs
 	deps := api.Deps{
 		Store: w.store, Queue: w.queue, Blobs: w.blobs, Managers: all.List(),
 		Steps: func(managers []string) []string {
@@ -128,6 +146,7 @@ func newWorld(t testing.TB, cfg api.Config, change ...func(*api.Deps)) *world {
 	for _, f := range change {
 		f(&deps)
 	}
+	var err error
 	if w.handler, err = api.New(cfg, deps); err != nil {
 		t.Fatal(err)
 	}
@@ -226,14 +245,17 @@ func (w *world) ask(method, target, identity string, body []byte, header ...stri
 	w.t.Helper()
 	r := httptest.NewRequestWithContext(w.t.Context(), method, target, bytes.NewReader(body))
 	r.Host = "localhost"
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	if w.call != nil {
+		return w.call(r, identity)
+	}
 	if subject, ok := strings.CutPrefix(identity, "dn:"); ok {
 		cert := certificate(w.t, subject)
 		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: [][]*x509.Certificate{{cert}}}
 	} else if identity != "" {
 		r.Header.Set(identityHeader, identity)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Add(header[i], header[i+1])
 	}
 	out := httptest.NewRecorder()
 	w.handler.ServeHTTP(out, r)

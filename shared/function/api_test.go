@@ -224,3 +224,17 @@ func FuzzAPI(f *testing.F) {
 		}
 	})
 }
+
+// TestAPIAnswersNothing: a handler that writes nothing answers 200, as with net/http.
+func TestAPIAnswersNothing(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"nothing at all": func(http.ResponseWriter, *http.Request) {},
+		"a header alone": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") },
+		"empty content":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
+	} {
+		answer, err := API(handler, slog.New(slog.DiscardHandler))(t.Context(), event(http.MethodGet, "/"))
+		if err != nil || answer.StatusCode != http.StatusOK || answer.Body != "" {
+			t.Errorf("%s: got %d %q, %v, want an empty answer", name, answer.StatusCode, answer.Body, err)
+		}
+	}
+}
