@@ -305,6 +305,8 @@ func networkFault(err error, url string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, new(*fault.Error)): // of the storage that it was written to
+		return fmt.Errorf("downloading %s: %w", name, err)
 	case errors.As(err, &status):
 		blame := fault.Server
 		switch status.Code {
