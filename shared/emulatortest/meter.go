@@ -191,3 +191,18 @@ func consumed(answer []byte) (units float64, told bool, err error) {
 	}
 	return units, true, nil
 }
+
+// Plus adds two usages up.
+func (u Usage) Plus(v Usage) Usage {
+	sum := Usage{
+		Calls: maps.Clone(u.Calls), ReadUnits: u.ReadUnits + v.ReadUnits, WriteUnits: u.WriteUnits + v.WriteUnits,
+		Received: u.Received + v.Received, Sent: u.Sent + v.Sent,
+	}
+	if sum.Calls == nil {
+		sum.Calls = map[string]int{}
+	}
+	for o, n := range v.Calls {
+		sum.Calls[o] += n
+	}
+	return sum
+}

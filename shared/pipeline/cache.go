@@ -78,7 +78,13 @@ func newCache(b blob.Blob, c *fetch.Client, m *telemetry.Metrics, r renewer) *ca
 
 func fileKey(sha string) string { return "deps/sha256/" + sha }
 
-func pointerKey(d integrity.Digest) string { return "deps/" + d.Algorithm + "/" + d.Hex() }
+// pointerKey is where a file is found by its digest; by its SHA-256 there is the file itself besides.
+func pointerKey(d integrity.Digest) string {
+	if d.Algorithm == "sha256" {
+		return fileKey(d.Hex()) + ".json"
+	}
+	return "deps/" + d.Algorithm + "/" + d.Hex()
+}
 
 func urlKey(u string) string {
 	sum := sha256.Sum256([]byte(u))
@@ -154,7 +160,7 @@ func (c *cache) fetch(ctx context.Context, a resolver.Artifact, want []integrity
 	if err := c.check(ctx, a, f); err != nil {
 		return obtained{}, err
 	}
-	return obtained{f, true}, c.remember(ctx, a, got, f)
+	return obtained{f, true}, c.remember(ctx, a, want, got, f)
 }
 
 // check lets the resolver look into the file.
@@ -184,9 +190,6 @@ func (c *cache) lookUp(ctx context.Context, a resolver.Artifact, want []integrit
 	}
 	for _, d := range want {
 		key := pointerKey(d)
-		if d.Algorithm == "sha256" {
-			key += ".json"
-		}
 		f, err = c.pointer(ctx, key)
 		if err != nil {
 			return resolver.File{}, false, err
@@ -225,15 +228,16 @@ func (c *cache) has(ctx context.Context, f resolver.File, pointer string) (bool,
 	return err == nil, err
 }
 
-// remember writes the file's own record, then the pointers that lead to it.
-func (c *cache) remember(ctx context.Context, a resolver.Artifact, got []integrity.Digest, f resolver.File) error {
-	keys := []string{fileKey(f.SHA256) + ".json"}
+// remember writes what the file will be looked for by: the digests that were asked for, else its URL. Each is a
+// write of its own, on S3 the dearest thing about a small dependency, so there is no other.
+func (c *cache) remember(ctx context.Context, a resolver.Artifact, want, got []integrity.Digest, f resolver.File) error {
+	var keys []string
 	for _, d := range got {
-		if d.Algorithm != "sha256" {
+		if slices.ContainsFunc(want, func(w integrity.Digest) bool { return w.Algorithm == d.Algorithm }) {
 			keys = append(keys, pointerKey(d))
 		}
 	}
-	if len(a.Want) == 0 && a.URL != "" {
+	if len(want) == 0 {
 		keys = append(keys, urlKey(a.URL))
 	}
 	for _, key := range keys {
@@ -383,10 +387,10 @@ func (c *cache) store(ctx context.Context, r io.Reader) (_ resolver.File, added 
 	f := resolver.File{SHA256: s.sha256(), Size: n, CRC32: s.crc.Sum32()}
 	err = w.Commit(ctx, fileKey(f.SHA256), false)
 	added = err == nil
-	if err != nil && !errors.Is(err, blob.ErrExists) {
-		return resolver.File{}, false, err
+	if errors.Is(err, blob.ErrExists) {
+		_, err = c.uses.use(ctx, fileKey(f.SHA256))
 	}
-	return f, added, c.remember(ctx, resolver.Artifact{}, nil, f)
+	return f, added, err
 }
 
 // Open implements resolver.Fetcher.

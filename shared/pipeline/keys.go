@@ -18,8 +18,9 @@ import (
 //
 //	sources/{host:port/path}/{ref}[+submodules][+git][+tags][@credential]/source.json   sourceRecord
 //	sources/.../{sha256}.tree                   the tree it names (archive.TreeWriter)
-//	deps/sha256/{hex}, {hex}.json               a dependency file, and its size and CRC
-//	deps/{other algorithm}/{hex}, deps/url/{sha256 of URL}   pointers to the above
+//	deps/sha256/{hex}                           a dependency file
+//	deps/sha256/{hex}.json, deps/{other algorithm}/{hex}, deps/url/{sha256 of URL}   what a lockfile names it by: its
+//	                                            SHA-256, size and CRC
 //	results/{manager}/{hash}.json               resolver.Output
 //	prefixes/{hash of deps/}.json               prefixRecord: where a bundle's beginning can be copied from
 //	bundles/{hash}/bundle.tar.gz, .sha256, packages.json, bundle.json
