@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/cargo"
+	"github.com/cachito-serverless/cachito/shared/resolver/generic"
 	"github.com/cachito-serverless/cachito/shared/resolver/gitsubmodule"
 	"github.com/cachito-serverless/cachito/shared/resolver/gomod"
 	"github.com/cachito-serverless/cachito/shared/resolver/npm"
@@ -24,5 +25,6 @@ func List() []resolver.Descriptor {
 		rubygems.Descriptor(),
 		pnpm.Descriptor(),
 		cargo.Descriptor(),
+		generic.Descriptor(),
 	}
 }
