@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cachito-serverless/cachito/shared/emulatortest"
 	"github.com/cachito-serverless/cachito/shared/integrity"
@@ -106,9 +107,10 @@ func TestRequestCostAWS(t *testing.T) {
 			} {
 				m.Taken()
 				var all emulatortest.Usage
-				req := pr.finishCounted(t, w.git.URL("o/cost"), c.ref, func() {}, func(step string) {
+				var began time.Time
+				req := pr.finishCounted(t, w.git.URL("o/cost"), c.ref, func() { began = time.Now() }, func(step string) {
 					u := m.Taken()
-					t.Logf("%s, %s: %v", c.name, step, u)
+					t.Logf("%s, %s in %d ms: %v", c.name, step, time.Since(began).Milliseconds(), u)
 					all = all.Plus(u)
 				})
 				puts := all.Of("s3 PutObject", "s3 CreateMultipartUpload", "s3 UploadPart", "s3 UploadPartCopy", "s3 CompleteMultipartUpload", "s3 ListObjectsV2")
