@@ -19,6 +19,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/all"
 	storesqlite "github.com/cachito-serverless/cachito/shared/store/sqlite"
+	"github.com/cachito-serverless/cachito/shared/telemetry"
 	"github.com/cachito-serverless/cachito/shared/wiring"
 )
 
@@ -50,6 +51,7 @@ type home struct {
 	pipeline *pipeline.Pipeline
 	git      *gitrepo.Client
 	managers []resolver.Descriptor // that are enabled
+	metrics  *telemetry.Metrics    // nil: nobody asks for them
 	closers  []func() error        // run last to first
 }
 
@@ -87,6 +89,12 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 		}
 		h.closers = append(h.closers, func() error { unlock(); return nil })
 	}
+	watch, err := wiring.ServiceTelemetry(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	h.closers = append(h.closers, watch.Close)
+	h.metrics = watch.Metrics
 	store, err := storesqlite.Open(ctx, at.database)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -109,6 +117,7 @@ func openHome(cfg config.Config, at places, local map[string]pipeline.LocalRepo,
 	}
 	adapters := wiring.Adapters{
 		Store: store, Queue: queue, Blobs: blobs, Accept: acceptor(store, queue), CheckBlobs: writable(blobs),
+		Telemetry: watch,
 	}
 	known := all.List()
 	if h.managers, err = wiring.Enabled(cfg, known); err != nil {

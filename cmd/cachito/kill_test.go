@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,9 +91,34 @@ func TestKilled(t *testing.T) {
 type killed struct {
 	t         *testing.T
 	data, git string
+	env       []string // besides what every start has
 	url       string
 	cmd       *exec.Cmd
-	stderr    bytes.Buffer
+	stderr    lockedText
+}
+
+// lockedText can be read while a process writes to it.
+type lockedText struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedText) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func (k *killed) start() {
@@ -101,6 +127,7 @@ func (k *killed) start() {
 	k.stderr.Reset()
 	k.cmd = exec.Command("cachito", "serve", "--listen", "127.0.0.1:0", "--port-file", portFile, "--data-dir", k.data)
 	k.cmd.Env = append(os.Environ(), "CACHITO_ALLOW_HOSTS="+k.git, "CACHITO_DEFAULT_PACKAGE_MANAGERS=git-submodule")
+	k.cmd.Env = append(k.cmd.Env, k.env...)
 	k.cmd.Stderr = &k.stderr
 	if err := k.cmd.Start(); err != nil {
 		k.t.Fatal(err)

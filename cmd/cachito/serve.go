@@ -69,6 +69,13 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("CACHITO_LISTEN: %w", err)
 	}
+	var metrics net.Listener
+	if home.metrics != nil {
+		if metrics, err = net.Listen("tcp", cfg.MetricsListen); err != nil {
+			return errors.Join(fmt.Errorf("CACHITO_METRICS_LISTEN: %w", err), listener.Close())
+		}
+		log.InfoContext(ctx, "metrics for Prometheus", "address", metrics.Addr().String(), "path", "/metrics")
+	}
 	server := newHTTPServer(home.handler, defaultLimits, tlsConfig, log)
 	port := listener.Addr().(*net.TCPAddr).Port
 	if c.PortFile != "" {
@@ -86,6 +93,15 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 		}
 		return nil
 	})
+	if metrics != nil {
+		scraped := newHTTPServer(home.metrics.Handler(), defaultLimits, nil, log)
+		group.Go(func() error {
+			if err := scraped.serve(ctx, metrics); err != nil {
+				return fmt.Errorf("serving metrics: %w", err)
+			}
+			return nil
+		})
+	}
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
