@@ -58,7 +58,7 @@ func NewUpstream(t testing.TB) *Upstream {
 	}))
 	t.Cleanup(u.registry.Close)
 	sum := sha512.Sum512(tarball)
-	u.Ref = u.git.Init("hello").Commit(map[string]string{
+	u.Ref = u.git.Init("team/hello").Commit(map[string]string{
 		"package.json": fmt.Sprintf(`{"name":"hello","version":"1.0.0","dependencies":{%q:%q}}`, Dependency, Version),
 		"package-lock.json": fmt.Sprintf(`{"name":"hello","version":"1.0.0","lockfileVersion":3,"requires":true,"packages":{`+
 			`"":{"name":"hello","version":"1.0.0","dependencies":{%q:%q}},`+
@@ -66,7 +66,7 @@ func NewUpstream(t testing.TB) *Upstream {
 			Dependency, Version, Dependency, Version, Dependency, Dependency, Version, base64.StdEncoding.EncodeToString(sum[:])),
 		"index.js": "require('left-pad')\n",
 	})
-	u.URL = u.git.URL("hello")
+	u.URL = publicGit + "team/hello.git"
 	return u
 }
 
@@ -79,11 +79,15 @@ func (u *Upstream) Answer(f http.HandlerFunc) {
 	u.answer.Store(&f)
 }
 
+// publicGit is where the repositories seem to be, so that requests for them are always the same.
+const publicGit = "https://git.example/"
+
 // Settings lead a function here.
 func (u *Upstream) Settings() map[string]string {
 	registry := strings.TrimPrefix(u.registry.URL, "http://")
 	return map[string]string{
 		"CACHITO_ALLOW_HOSTS":  u.git.Host() + "," + registry,
+		"CACHITO_MIRRORS":      publicGit + "=http://" + u.git.Host() + "/",
 		"CACHITO_NPM_REGISTRY": u.registry.URL + "/",
 	}
 }
