@@ -98,6 +98,10 @@ func (p *Pipeline) interrupted(ctx context.Context, d queue.Delivery, progress b
 		return p.handBack(ctx, d, 0)
 	}
 	idle, err := p.Store.HandBack(ctx, d.RequestID, d.Step, progress)
+	if errors.Is(err, store.ErrConflict) {
+		log.InfoContext(ctx, "step skipped", "reason", errNotWanted.Error())
+		return p.Queue.Ack(ctx, d)
+	}
 	if err != nil {
 		return fmt.Errorf("handing step %s back: %w", d.Step, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/queue"
 	"github.com/cachito-serverless/cachito/shared/request"
 )
@@ -51,6 +52,7 @@ func (l *timeLimit) Err() error {
 // slowly makes the registry answer a few files of each run; at the next one the run's time is over.
 type slowly struct {
 	perRun int
+	before func() // what happens before a run's time is over; may be nil
 
 	mu    sync.Mutex
 	limit *timeLimit
@@ -70,6 +72,9 @@ func (s *slowly) answer(content string) func(http.ResponseWriter) {
 		limit, late := s.limit, s.given > s.perRun
 		s.mu.Unlock()
 		if late {
+			if s.before != nil {
+				s.before()
+			}
 			limit.pass()
 			panic(http.ErrAbortHandler)
 		}
@@ -173,6 +178,29 @@ func TestTimeLimitWithoutProgress(t *testing.T) {
 	}
 	if len(got.Queued) > 0 {
 		t.Errorf("messages left over: %v", got.Queued)
+	}
+}
+
+// TestTimeLimitOfFinishedRequest: a run for a request that is over leaves no message behind.
+func TestTimeLimitOfFinishedRequest(t *testing.T) {
+	w := newWorld(t)
+	s := &slowly{perRun: 1}
+	url, ref := w.slowProject(3, s)
+	pr := w.start(-1)
+	defer pr.close()
+	req := pr.create(t, url, ref, nil, "synthetic")
+	if err := pr.send(t.Context(), req.ID, StepSource, false); err != nil {
+		t.Fatal(err)
+	}
+	pr.runLimited(t, StepSource, s)
+	s.before = func() {
+		if err := pr.fail(t.Context(), req.ID, fault.Client(fault.ValidationError, "ended by another step")); err != nil {
+			t.Error(err)
+		}
+	}
+	pr.runLimited(t, "resolve-synthetic", s)
+	if got := w.outcome(pr, req.ID); got.Reason != "ended by another step" || len(got.Queued) > 0 {
+		t.Errorf("got %q and messages in %v, want none", got.Reason, got.Queued)
 	}
 }
 

@@ -113,13 +113,23 @@ func Finish(req *request.Request, step string) (done bool, err error) {
 	return false, nil
 }
 
-// HandBack ends a run of a step at its time limit.
-func HandBack(s *request.Step, progress bool) {
+// HandBack ends a run of a step at its time limit, and returns how many runs in a row were idle. A request that
+// is not in_progress is an ErrConflict.
+func HandBack(req *request.Request, step string, progress bool) (idle int, err error) {
+	s, err := CheckStep(req, step)
+	if err != nil {
+		return 0, err
+	}
+	if req.State != request.StateInProgress {
+		return 0, fmt.Errorf("handing step %s back: request %d is in state %s: %w", step, req.ID, req.State, ErrConflict)
+	}
 	s.LeaseUntil = time.Time{}
 	s.IdleRuns++
 	if progress {
 		s.IdleRuns = 0
 	}
+	req.Steps[step] = s
+	return s.IdleRuns, nil
 }
 
 // Reopen makes done steps wait again and forgets what they left behind. When it was sent and how often

@@ -76,7 +76,8 @@ type Store interface {
 
 	// HandBack records that a run of the step ended at its time limit: it gives the lease back, and
 	// returns how many runs in a row, this one included, ended so without getting further than the
-	// one before; a run with progress makes it 0. ErrNotFound.
+	// one before; a run with progress makes it 0. ErrNotFound; ErrConflict when the request is not
+	// in_progress.
 	HandBack(ctx context.Context, id int64, step string, progress bool) (idle int, err error)
 
 	// Progress records how far a step is. It never changes updated, except that updated moves

@@ -142,13 +142,8 @@ func (s *Store) MarkSent(ctx context.Context, id int64, step string, resend bool
 // HandBack implements store.Store. Runs are counted, so it goes through a transaction as well.
 func (s *Store) HandBack(ctx context.Context, id int64, step string, progress bool) (int, error) {
 	req, err := s.modify(ctx, id, func(_ *transaction, req *request.Request) (*request.StateChange, error) {
-		st, err := store.CheckStep(req, step)
-		if err != nil {
-			return nil, err
-		}
-		store.HandBack(&st, progress)
-		req.Steps[step] = st
-		return nil, nil
+		_, err := store.HandBack(req, step, progress)
+		return nil, err
 	})
 	return req.Steps[step].IdleRuns, err
 }

@@ -210,9 +210,9 @@ func (s *Store) Lease(ctx context.Context, id int64, step string, until time.Tim
 
 // HandBack implements store.Store.
 func (s *Store) HandBack(ctx context.Context, id int64, step string, progress bool) (idle int, err error) {
-	err = s.changeStep(ctx, id, step, func(_ *request.Request, st *request.Step) {
-		store.HandBack(st, progress)
-		idle = st.IdleRuns
+	_, err = s.modify(ctx, id, func(_ *transaction, req *request.Request) (_ *request.StateChange, err error) {
+		idle, err = store.HandBack(req, step, progress)
+		return nil, err
 	})
 	return idle, err
 }

@@ -155,6 +155,14 @@ var stepCases = []testCase{
 		}
 		w.equal("reopened", w.get(id).Steps["resolve-gomod"].IdleRuns, 0)
 	}},
+	{"a run for a request that is over is a conflict", func(w *world) {
+		id := w.create().ID
+		want := w.update(id, toState(request.StateFailed, "x"))
+		if _, err := w.s.HandBack(w.Context(), id, "source", false); !errors.Is(err, store.ErrConflict) {
+			w.Errorf("got %v, want ErrConflict", err)
+		}
+		w.equal("request", w.get(id), want)
+	}},
 	{"progress moves updated when that is old", func(w *world) {
 		id := w.create().ID
 		w.advance(store.TouchAfter)
