@@ -149,7 +149,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s) each
 .PHONY: golden
 golden: ## Rewrite generated documents and golden files; review the diff
 	$(GO) test ./shared/config -run TestSettingsPageIsCurrent -update
-	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' shared cmd stack | xargs -r -n1 dirname | sort -u | grep -v '^shared/config$$'); do \
+	@for dir in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' shared cmd stack events | xargs -r -n1 dirname | sort -u | grep -v '^shared/config$$'); do \
 		$(GO) test ./$$dir -update; \
 	done
 
