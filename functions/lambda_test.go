@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -288,43 +289,50 @@ func TestTimeLimit(t *testing.T) {
 	}
 }
 
-// TestCrash: a function that is killed answers nothing, its message comes again, and the next process begins
-// with an empty /tmp and ends the step.
+// TestCrash: a function that is killed, or does not come to its end in time, answers nothing; its message comes
+// again, and the next process begins with an empty /tmp and ends the step.
 func TestCrash(t *testing.T) {
-	p := newPlace(t)
-	p.create(t)
-	p.step(t, p.start(t, "source", 20*time.Second), "source")
-	resolve := p.start(t, "resolve", 20*time.Second)
-	killed := make(chan int, 1)
-	p.Answer(func(_ http.ResponseWriter, r *http.Request) {
-		pids := resolve.functions()
-		for _, pid := range pids {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-		killed <- len(pids)
-		<-r.Context().Done()
-	})
-	e := p.receive(t, "resolve-npm")
-	if got := resolve.invoke(e); !bytes.Contains(got, []byte(`"errorType"`)) {
-		t.Errorf("the answer of a process that was killed: %.500s", got)
-	}
-	if n := <-killed; n != 1 {
-		t.Fatalf("%d processes were killed", n)
-	}
-	if got := p.folders(t, resolve); len(got) != 1 {
-		t.Errorf("the killed process left %v", got)
-	}
-	p.Answer(nil)
-	// The visibility timeout is over sooner here than on AWS.
-	must(t, p.home.Queue.Extend(t.Context(), queue.Delivery{
-		Message: queue.Message{RequestID: 1, Step: "resolve-npm"}, Receipt: e.Records[0].ReceiptHandle,
-	}, 0))
-	p.step(t, resolve, "resolve-npm")
-	if got := p.request(t).Steps["resolve-npm"].State; got != request.StepDone {
-		t.Errorf("step: %s", got)
-	}
-	if got := p.folders(t, resolve); len(got) != 1 {
-		t.Errorf("/tmp after the second start: %v", got)
+	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen until Lambda ends it": syscall.SIGSTOP} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.create(t)
+			p.step(t, p.start(t, "source", 20*time.Second), "source")
+			resolve := p.start(t, "resolve", 5*time.Second)
+			stopped := make(chan int, 1)
+			var once sync.Once
+			p.Answer(func(_ http.ResponseWriter, r *http.Request) {
+				once.Do(func() {
+					pids := resolve.functions()
+					for _, pid := range pids {
+						syscall.Kill(pid, signal)
+					}
+					stopped <- len(pids)
+				})
+				<-r.Context().Done()
+			})
+			e := p.receive(t, "resolve-npm")
+			if got := resolve.invoke(e); bytes.Contains(got, []byte("batchItemFailures")) {
+				t.Errorf("the answer of a process that cannot answer: %.500s", got)
+			}
+			if n := <-stopped; n != 1 {
+				t.Fatalf("%d processes were stopped", n)
+			}
+			if got := p.folders(t, resolve); len(got) != 1 {
+				t.Errorf("the process left %v", got)
+			}
+			p.Answer(nil)
+			// The visibility timeout is over sooner here than on AWS.
+			must(t, p.home.Queue.Extend(t.Context(), queue.Delivery{
+				Message: queue.Message{RequestID: 1, Step: "resolve-npm"}, Receipt: e.Records[0].ReceiptHandle,
+			}, 0))
+			p.step(t, resolve, "resolve-npm")
+			if got := p.request(t).Steps["resolve-npm"].State; got != request.StepDone {
+				t.Errorf("step: %s", got)
+			}
+			if got := p.folders(t, resolve); len(got) != 1 {
+				t.Errorf("/tmp after the second start: %v", got)
+			}
+		})
 	}
 }
 
