@@ -66,7 +66,7 @@ var rules = []struct {
 	{"shared/resolver/all", []string{"shared/resolver/..."}, "the list names every resolver and nothing else"},
 	{"shared/resolver/npm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/pnpm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
-	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
+	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript", "shared/resolver/yarn/..."}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/pip", []string{"shared/resolver", "shared/fetch", "shared/archive", "shared/resolver/pip/...", "shared/resolver/cargo/crate"}, "a resolver sees its input and its fetcher, its own parts may use each other, and sdists bring crates"},
 	{"shared/resolver/cargo", []string{"shared/resolver", "shared/archive", "shared/resolver/cargo/...", "shared/resolver/gittree"}, "a resolver sees its input and its fetcher, and its own parts may use each other"},
 	{"shared/resolver/rubygems", []string{"shared/resolver", "shared/fetch", "shared/gitrepo", "shared/archive", "shared/resolver/gittree"}, "a resolver sees its input and its fetcher, and how git trees are stored"},

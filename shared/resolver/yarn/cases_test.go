@@ -255,9 +255,9 @@ yarn app 1.0.0
 		{"Y20 no source", lockOf(`z@^1:
   version "1.0.0"`) + refused("InvalidRequestData", "The dependency z@1.0.0 has no source")},
 		{"Y21 berry", app + "-- repo/yarn.lock --\n# comment\n\n__metadata:\n  version: 6\n  cacheKey: 8\n" +
-			refused("UnsupportedFeature", "yarn.lock is a lockfile of Yarn 2 or newer (it has __metadata); only Yarn 1 lockfiles are supported so far")},
-		{"Y21 berry, whose package.json often has no version", "-- repo/package.json --\n{\"name\": \"app\"}\n-- repo/yarn.lock --\n__metadata:\n  version: 8\n" +
-			refused("UnsupportedFeature", "yarn.lock is a lockfile of Yarn 2 or newer (it has __metadata); only Yarn 1 lockfiles are supported so far")},
+			refused("InvalidRepoStructure", "Unable to determine the yarn version to use to process the request")},
+		{"Y21 berry, whose package.json often has no version", "-- repo/package.json --\n{\"name\": \"app\", \"packageManager\": \"yarn@5.0.0\"}\n-- repo/yarn.lock --\n__metadata:\n  version: 8\n" +
+			refused("UnsupportedFeature", "Unsupported Yarn version '5.0.0' detected")},
 
 		{"git without a commit", lockOf(`"g@git+https://h/o/g.git":
   version "1.0.0"

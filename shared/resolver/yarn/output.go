@@ -21,12 +21,42 @@ import (
 // in the request's result as they are.
 const maxConfigFileBytes = 1 << 20
 
-// output puts together what was found. All its lists are sorted.
-func (r *run) output(ctx context.Context, projects []*project) (resolver.Output, error) {
+// output puts together what was found, the packages in the request's order. All other lists are sorted.
+func (r *run) output(ctx context.Context, list []opened) (resolver.Output, error) {
+	var projects []*project
+	for _, o := range list {
+		if o.classic != nil {
+			projects = append(projects, o.classic)
+		}
+	}
+	out, err := r.classicOutput(ctx, projects)
+	if err != nil {
+		return out, err
+	}
+	if !r.berry.Empty() {
+		newer, err := r.berry.Output(ctx, len(projects) > 0)
+		if err != nil {
+			return out, err
+		}
+		if out, err = merge(out, newer); err != nil {
+			return out, err
+		}
+	}
+	out.Packages = nil
+	for _, o := range list {
+		out.Packages = append(out.Packages, o.pkg())
+	}
+	if len(out.Deps) == 0 {
+		out.Deps = []resolver.Entry{{Path: Name, Dir: true}}
+	}
+	return out, nil
+}
+
+// classicOutput is what the projects of Yarn 1 give.
+func (r *run) classicOutput(ctx context.Context, projects []*project) (resolver.Output, error) {
 	out := resolver.Output{EnvironmentVariables: javascript.Environment(), Checksums: map[string][]string{}}
 	for _, p := range projects {
 		p.pkg.Dependencies = reported(p.deps)
-		out.Packages = append(out.Packages, p.pkg)
 		if err := addArtifacts(&out, p.deps); err != nil {
 			return out, err
 		}
@@ -41,7 +71,6 @@ func (r *run) output(ctx context.Context, projects []*project) (resolver.Output,
 		out.Deps = append(out.Deps, resolver.Entry{Path: name, File: &f})
 	}
 	if len(out.Deps) == 0 {
-		out.Deps = []resolver.Entry{{Path: Name, Dir: true}}
 		return out, nil
 	}
 	mirrored, err := r.mirror(projects)

@@ -14,6 +14,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/berry"
 )
 
 // project is one path of a request.
@@ -88,15 +89,32 @@ func textMap(raw json.RawMessage) map[string]string {
 
 // open finds and reads the files of a path, and works out its dependencies. Faults are the client's. The lockfile
 // is read first: it says which Yarn it is for.
-func (r *run) open(ctx context.Context, dir string) (*project, error) {
-	if err := r.checkFiles(dir); err != nil {
-		return nil, err
+func (r *run) open(ctx context.Context, dir string) (opened, error) {
+	name, err := berry.LockfileName(r.in.Source, dir)
+	if err != nil {
+		return opened{}, err
 	}
-	p := &project{dir: dir}
+	if err := r.checkFiles(dir, name); err != nil {
+		return opened{}, err
+	}
+	left := r.entriesLeft
+	lock, err := r.readLockfile(path.Join(dir, name))
+	if errors.Is(err, errBerry) {
+		r.entriesLeft = left
+		p, err := r.berry.Open(ctx, dir)
+		return opened{berry: p}, err
+	}
+	if err != nil {
+		return opened{}, err
+	}
+	p, err := r.openClassic(ctx, dir, lock)
+	return opened{classic: p}, err
+}
+
+// openClassic opens a project of Yarn 1.
+func (r *run) openClassic(ctx context.Context, dir string, lock *lockfile) (*project, error) {
+	p := &project{dir: dir, lock: lock}
 	var err error
-	if p.lock, err = r.readLockfile(path.Join(dir, "yarn.lock")); err != nil {
-		return nil, err
-	}
 	manifestPath := path.Join(dir, "package.json")
 	if p.manifest, err = r.readManifest(manifestPath); err != nil {
 		return nil, err
@@ -122,7 +140,7 @@ func (r *run) open(ctx context.Context, dir string) (*project, error) {
 }
 
 // checkFiles says what must be there and what must not. The sentences are upstream's.
-func (r *run) checkFiles(dir string) error {
+func (r *run) checkFiles(dir, lockfile string) error {
 	prefix := ""
 	if dir != "." {
 		prefix = dir + "/"
@@ -130,7 +148,7 @@ func (r *run) checkFiles(dir string) error {
 	failed := func(format string, name string) error {
 		return fault.Client(fault.InvalidRepoStructure, "File check failed for yarn: "+format, prefix+name)
 	}
-	for _, name := range []string{"package.json", "yarn.lock"} {
+	for _, name := range []string{"package.json", lockfile} {
 		info, err := r.in.Source.Stat(path.Join(dir, name))
 		if err != nil {
 			return failed("the %s file must be present", name)
@@ -172,11 +190,7 @@ func (r *run) readLockfile(name string) (*lockfile, error) {
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	defer f.Close()
-	lock, err := parseLockfile(f, name, &r.entriesLeft)
-	if errors.Is(err, errBerry) {
-		return nil, fault.Client(fault.UnsupportedFeature, "%s is a lockfile of Yarn 2 or newer (it has __metadata); only Yarn 1 lockfiles are supported so far", name)
-	}
-	return lock, err
+	return parseLockfile(f, name, &r.entriesLeft)
 }
 
 // withoutNegated drops patterns that begin with "!". Yarn 1 takes that for a letter of a name, so they take

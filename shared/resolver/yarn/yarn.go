@@ -1,18 +1,18 @@
-// Package yarn resolves packages of Yarn 1 ("classic"): it fetches what a yarn.lock locks and lays it out so
-// that `yarn install --frozen-lockfile` finds every file in the bundle.
+// Package yarn resolves packages of Yarn: it fetches what a yarn.lock locks and lays it out so that Yarn finds every
+// file in the bundle. A yarn.lock says of itself which Yarn it is for: those of Yarn 2 and newer are package berry's,
+// those of Yarn 1 ("classic") are read here, for `yarn install --frozen-lockfile`.
 //
-// Neither node nor Yarn runs, so nothing of the repository or of a dependency does. Yarn's own offline mirror is
+// Neither node nor Yarn runs, so nothing of the repository or of a dependency does. Yarn 1's own offline mirror is
 // used: a .yarnrc at the bundle's root, which Yarn reads as that of a parent folder, names the flat folder
 // deps/yarn/mirror, whose files are relative links into deps/yarn/<package>. package.json and yarn.lock stay as
 // they are, unless two different files would have one name in the mirror.
-//
-// A yarn.lock says of itself which Yarn it is for; those of Yarn 2 and newer are refused.
 //
 // Settings (resolver.Settings.Values):
 //
 //	registry             base URL of the registry that is asked
 //	registry_hosts       JSON array: hosts of lockfiles that stand for it
-//	file_deps_allowlist  JSON object: package name to names of its file: dependencies that are allowed
+//	jsr_registry         base URL of the registry of the scope @jsr (Yarn 4)
+//	file_deps_allowlist  JSON object: package name to names of its file: dependencies that are allowed (Yarn 1)
 package yarn
 
 import (
@@ -23,6 +23,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/purl"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/berry"
 )
 
 // Name is the API's word for this package manager, and the type of its packages.
@@ -33,7 +34,7 @@ func Descriptor() resolver.Descriptor {
 	return resolver.Descriptor{
 		Name: Name, Rank: 60, Options: []resolver.Option{{Name: "path"}}, Types: Rules(), RefusesReplacements: "yarn",
 		Detect:  func(names map[string]bool) bool { return names["yarn.lock"] },
-		Version: "1",
+		Version: "2",
 		New:     New,
 	}
 }
@@ -52,6 +53,7 @@ func Rules() []packages.Rule {
 // yarn implements resolver.Resolver.
 type yarn struct {
 	registry  javascript.Registry
+	jsr       string
 	allowlist map[string][]string
 }
 
@@ -65,7 +67,7 @@ func New(s resolver.Settings) (resolver.Resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("yarn: %w", err)
 	}
-	return &yarn{registry: registry, allowlist: allowlist}, nil
+	return &yarn{registry: registry, jsr: s.Values["jsr_registry"], allowlist: allowlist}, nil
 }
 
 // run is the work on one request.
@@ -76,6 +78,28 @@ type run struct {
 	entriesLeft int
 	// placed are the files below deps/ but for the mirror.
 	placed map[string]resolver.File
+	// berry are the projects of Yarn 2 and newer.
+	berry *berry.Projects
+}
+
+// opened is one path of a request: exactly one of the two is set.
+type opened struct {
+	classic *project
+	berry   *berry.Project
+}
+
+func (o opened) dir() string {
+	if o.berry != nil {
+		return o.berry.Dir
+	}
+	return o.classic.dir
+}
+
+func (o opened) pkg() packages.Package {
+	if o.berry != nil {
+		return o.berry.Package
+	}
+	return o.classic.pkg
 }
 
 // Resolve implements resolver.Resolver. Everything is read and checked before anything is fetched.
@@ -86,26 +110,32 @@ func (y *yarn) Resolve(ctx context.Context, in resolver.Input) (resolver.Output,
 	if err != nil {
 		return resolver.Output{}, err
 	}
-	var projects []*project
+	r.berry = berry.New(berry.Settings{Registry: y.registry, JSR: y.jsr}, in, &r.entriesLeft)
+	var list []opened
 	var found []packages.Package
 	for _, dir := range paths {
-		p, err := r.open(ctx, dir)
+		o, err := r.open(ctx, dir)
 		if err != nil {
 			return resolver.Output{}, err
 		}
-		projects = append(projects, p)
-		found = append(found, p.pkg)
+		list = append(list, o)
+		found = append(found, o.pkg())
 	}
 	if err := javascript.CheckDuplicates(found); err != nil {
 		return resolver.Output{}, err
 	}
-	for _, p := range projects {
-		if err := in.Reason(ctx, fmt.Sprintf("Fetching the yarn dependencies at the %q directory", p.dir)); err != nil {
+	for _, o := range list {
+		if err := in.Reason(ctx, fmt.Sprintf("Fetching the yarn dependencies at the %q directory", o.dir())); err != nil {
 			return resolver.Output{}, err
 		}
-		if err := r.fetch(ctx, p); err != nil {
+		if o.berry != nil {
+			err = r.berry.Fetch(ctx, o.berry)
+		} else {
+			err = r.fetch(ctx, o.classic)
+		}
+		if err != nil {
 			return resolver.Output{}, err
 		}
 	}
-	return r.output(ctx, projects)
+	return r.output(ctx, list)
 }

@@ -1,0 +1,312 @@
+package berry
+
+import (
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/integrity"
+	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/purl"
+	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+)
+
+// maxConfigFileBytes is up to which size a rewritten yarn.lock is a configuration file as well: those are kept
+// in the request's result as they are.
+const maxConfigFileBytes = 1 << 20
+
+// Output puts together what was found in all projects, but for Packages, whose order is the request's: each
+// project's Package has its dependencies then. classic says that the request has projects of Yarn 1 as well. All lists
+// are sorted.
+func (p *Projects) Output(ctx context.Context, classic bool) (resolver.Output, error) {
+	out := resolver.Output{EnvironmentVariables: javascript.Environment(), Checksums: map[string][]string{}}
+	deps := map[string]resolver.Entry{}
+	for _, project := range p.list {
+		project.Package.Dependencies = reported(project.deps)
+		if err := addArtifacts(&out, deps, project.deps); err != nil {
+			return out, err
+		}
+		addYarn(&out, deps, project.yarn)
+		overlays, err := p.run.overlays(ctx, project)
+		if err != nil {
+			return out, err
+		}
+		out.Overlays = append(out.Overlays, overlays...)
+	}
+	plugin, err := p.plugin()
+	if err != nil {
+		return out, err
+	}
+	deps[pluginPath] = resolver.Entry{Path: pluginPath, Inline: plugin}
+	for _, e := range deps {
+		out.Deps = append(out.Deps, e)
+	}
+	root := p.rootRC(classic)
+	out.Root = []resolver.Entry{{Path: rcName, Inline: root}}
+	out.ConfigFiles = []resolver.ConfigFile{{Path: rcName, Content: root}}
+	for _, e := range out.Overlays {
+		if e.File == nil && !e.Deleted {
+			out.ConfigFiles = append(out.ConfigFiles, resolver.ConfigFile{Path: "app/" + e.Path, Content: e.Inline})
+		}
+	}
+	slices.SortFunc(out.Deps, byPath)
+	slices.SortFunc(out.Overlays, byPath)
+	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(out.Unverified)
+	out.Unverified = slices.Compact(out.Unverified)
+	for id, list := range out.Checksums {
+		slices.Sort(list)
+		out.Checksums[id] = slices.Compact(list)
+	}
+	return out, nil
+}
+
+func byPath(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) }
+
+// addArtifacts adds the files, and notes which no digest of a lockfile vouches for. A commit vouches for a git
+// dependency. Two different files for one path are the lockfiles' trouble.
+func addArtifacts(out *resolver.Output, deps map[string]resolver.Entry, list []*dependency) error {
+	for _, d := range list {
+		if d.kind == javascript.FromFile {
+			continue
+		}
+		id, err := purl.NPM(packageType, d.name, &d.version)
+		if err != nil {
+			return err
+		}
+		out.Checksums[id] = append(out.Checksums[id], d.file.SHA256)
+		if d.kind != javascript.FromGit && !d.checked {
+			out.Unverified = append(out.Unverified, id)
+		}
+		if have, ok := deps[d.place]; ok && have.File.SHA256 != d.file.SHA256 {
+			return fault.Client(fault.InvalidChecksum, "The lockfiles name two different files for %s %s: sha256:%s and sha256:%s", d.name, d.version, have.File.SHA256, d.file.SHA256)
+		}
+		deps[d.place] = resolver.Entry{Path: d.place, File: &d.file}
+	}
+	return nil
+}
+
+// addYarn adds Yarn itself, where Corepack looks for it.
+func addYarn(out *resolver.Output, deps map[string]resolver.Entry, yarn *bundledYarn) {
+	if yarn == nil {
+		return
+	}
+	folder := corepackFolder(yarn.version)
+	for _, e := range []resolver.Entry{
+		{Path: path.Join(folder, "yarn.js"), File: &yarn.file, Executable: true},
+		{Path: path.Join(folder, ".corepack"), Inline: yarn.record},
+	} {
+		deps[e.Path] = e
+	}
+	out.EnvironmentVariables["COREPACK_HOME"] = request.EnvironmentVariable{Value: "deps/" + corepackHome, Kind: "path"}
+	out.EnvironmentVariables["COREPACK_ENABLE_NETWORK"] = request.EnvironmentVariable{Value: "0", Kind: "literal"}
+}
+
+// rootRC is the .yarnrc.yml at the bundle's root. When all projects want the same Yarn, and the bundle has it, it names
+// it as well, so that any Yarn that is installed will do; Yarn 1 would follow that for its own projects, too.
+func (p *Projects) rootRC(classic bool) []byte {
+	text := "# Made by Cachito, for all packages of this bundle.\nplugins:\n  - \"./deps/" + pluginPath + "\"\n"
+	versions := map[string]bool{}
+	for _, project := range p.list {
+		version := ""
+		if project.yarn != nil {
+			version = project.yarn.version
+		}
+		versions[version] = true
+	}
+	if len(versions) == 1 && !versions[""] && !classic {
+		text += "yarnPath: \"./deps/" + corepackFolder(p.list[0].yarn.version) + "/yarn.js\"\n"
+	}
+	return []byte(text)
+}
+
+// reported are the dependencies as the API shows them, sorted: once each, the same name and version may have
+// several entries (an alias beside the real name).
+func reported(deps []*dependency) []packages.Dependency {
+	type key struct{ name, version string }
+	at := map[key]int{}
+	list := make([]packages.Dependency, 0, len(deps))
+	for _, d := range deps {
+		k := key{d.name, d.version}
+		if i, ok := at[k]; ok {
+			*list[i].Dev = *list[i].Dev && d.dev
+			continue
+		}
+		at[k] = len(list)
+		list = append(list, packages.Dependency{Name: d.name, Type: packageType, Version: &d.version, Dev: &d.dev, HasReplaces: true})
+	}
+	slices.SortFunc(list, func(a, b packages.Dependency) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(*a.Version, *b.Version)
+	})
+	return list
+}
+
+// overlays are the files of the repository that must be others in the bundle: as a rule none.
+func (r *run) overlays(ctx context.Context, p *Project) ([]resolver.Entry, error) {
+	out, err := r.unverifiedArchives(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	plugins, err := r.missingPlugins(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, plugins...)
+	lock, changed, err := r.rewriteLockfile(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if changed {
+		out = append(out, lock)
+	}
+	if text, changed := p.config.overridden(p.ownCache); changed {
+		r.in.Log.WarnContext(ctx, "Settings that would keep Yarn from the bundle's files are others in the bundle", "file", p.config.path)
+		out = append(out, resolver.Entry{Path: p.config.path, Inline: text})
+	}
+	for i := range out {
+		real, err := javascript.RealPath(r.in.Source, out[i].Path)
+		if err != nil {
+			return nil, fault.Client(fault.InvalidRepoStructure, "The path %s leads out of the repository", out[i].Path).Because(err)
+		}
+		out[i].Path = real
+	}
+	return out, nil
+}
+
+// unverifiedArchives removes those archives of a zero-install from the bundle that are none whose checksum the lockfile
+// has: Yarn would take some of them (packages with conditions have no checksum) as they are. It makes them again, of
+// the bundle's files.
+func (r *run) unverifiedArchives(ctx context.Context, p *Project) ([]resolver.Entry, error) {
+	archives, err := r.cache(p)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, e := range p.lock.entries {
+		if c, ok := parseChecksum(e.checksum, p.lock.cacheKey); ok {
+			known[c.want] = true
+		}
+	}
+	var out []resolver.Entry
+	for _, name := range archives {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		sum, err := r.archiveSum(name)
+		if err != nil {
+			return nil, err
+		}
+		if known[sum] {
+			p.ownCache = true
+			continue
+		}
+		r.in.Log.WarnContext(ctx, "An archive in the repository is left out of the bundle: the lockfile has no such checksum", "file", name)
+		out = append(out, resolver.Entry{Path: name, Deleted: true})
+	}
+	return out, nil
+}
+
+// archiveSum is the SHA-512 of an archive of the repository; "" for what is no file.
+func (r *run) archiveSum(name string) (string, error) {
+	info, err := r.in.Source.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return "", err
+	}
+	f, err := r.in.Source.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("opening %s: %w", name, err)
+	}
+	defer f.Close()
+	sum := sha512.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", fmt.Errorf("reading %s: %w", name, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// missingPlugins brings the plug-ins that Yarn itself would download: those with a URL whose file is not in the
+// repository.
+func (r *run) missingPlugins(ctx context.Context, p *Project) ([]resolver.Entry, error) {
+	var out []resolver.Entry
+	for _, plugin := range p.config.plugins {
+		name := path.Join(p.Dir, plugin.Path)
+		if plugin.Path == "" || path.IsAbs(plugin.Path) || !filepath.IsLocal(filepath.FromSlash(name)) {
+			return nil, fault.Client(fault.InvalidRepoStructure, "The plugin %q of %s is no file of the repository", shorten(plugin.Path), p.config.path)
+		}
+		_, err := r.in.Source.Stat(name)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(plugin.Spec, "https://") && !strings.HasPrefix(plugin.Spec, "http://") {
+			return nil, fault.Client(fault.InvalidRepoStructure, "The plugin %s, which %s names, must be a file of the repository", name, p.config.path).Because(err)
+		}
+		a := resolver.Artifact{URL: plugin.Spec, MaxBytes: maxReleaseBytes, Describe: name + " (" + p.config.path + ")"}
+		if plugin.Checksum != "" {
+			digest, err := integrity.FromHex("sha512", plugin.Checksum)
+			if err != nil {
+				return nil, fault.Client(fault.InvalidChecksum, "%s: the checksum of the plugin %s is none: %s", p.config.path, name, err).Because(err)
+			}
+			a.Want = []integrity.Digest{digest}
+		} else {
+			r.in.Log.WarnContext(ctx, "A plugin is fetched that no checksum vouches for", "file", p.config.path, "plugin", name)
+		}
+		file, err := r.in.Fetcher.Fetch(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, resolver.Entry{Path: name, File: &file})
+	}
+	return out, nil
+}
+
+// rewriteLockfile changes the checksums of git dependencies. Everything else stays as it is, byte for byte.
+func (r *run) rewriteLockfile(ctx context.Context, p *Project) (resolver.Entry, bool, error) {
+	var none resolver.Entry
+	if len(p.moved) == 0 {
+		return none, false, nil
+	}
+	content, err := r.in.Source.ReadFile(p.lock.path)
+	if err != nil {
+		return none, false, fmt.Errorf("reading %s: %w", p.lock.path, err)
+	}
+	byLine := map[int]*entry{}
+	for e := range p.moved {
+		byLine[e.checksumLine] = e
+	}
+	var text strings.Builder
+	line := 0
+	for l := range strings.Lines(string(content)) {
+		line++
+		if e := byLine[line]; e != nil {
+			r.in.Log.WarnContext(ctx, "A git dependency is packed without its scripts: the lockfile of the bundle has the checksum of that", "dependency", e.locator.name, "file", p.lock.path)
+			sum := p.moved[e]
+			if key, _, keyed := strings.Cut(e.checksum, "/"); keyed {
+				sum = key + "/" + sum
+			}
+			l = strings.Replace(l, e.checksum, sum, 1)
+		}
+		text.WriteString(l)
+	}
+	if text.Len() <= maxConfigFileBytes {
+		return resolver.Entry{Path: p.lock.path, Inline: []byte(text.String())}, true, nil
+	}
+	file, err := r.in.Fetcher.Store(ctx, strings.NewReader(text.String()))
+	if err != nil {
+		return none, false, fmt.Errorf("storing %s: %w", p.lock.path, err)
+	}
+	return resolver.Entry{Path: p.lock.path, File: &file}, true, nil
+}

@@ -1,0 +1,83 @@
+package berry
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"github.com/cachito-serverless/cachito/shared/fault"
+)
+
+// Versions of Yarn. Older ones than 2.4 have no hook for what a plug-in may do with a request to the network.
+const (
+	minYarn = "v2.4.0"
+	endYarn = "v5.0.0-0" // the first that is too new
+	// brokenYarn cannot read what the hook answers (ERR_STREAM_PREMATURE_CLOSE).
+	brokenYarn = "v3.0.2"
+)
+
+// release is the Yarn that a project wants.
+type release struct {
+	version string
+	// inRepository: the project brings it, at yarnPath.
+	inRepository bool
+	// named: packageManager names it, so that Corepack looks for it, and for the hash if there is one.
+	named     bool
+	algorithm string // of the hash: "sha512"; "" without one
+	hash      string // lower-case hexadecimal digits
+}
+
+var (
+	releaseFile     = regexp.MustCompile(`^yarn-(.+)\.[cm]?js$`)
+	releaseVersion  = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?$`)
+	releaseHash     = regexp.MustCompile(`^(sha[0-9]+)\.([0-9a-fA-F]+)$`)
+	errNoRelease    = fault.Client(fault.InvalidRepoStructure, "Unable to determine the yarn version to use to process the request")
+	errManagerForm  = fault.Client(fault.InvalidFileFormat, "could not parse packageManager spec in package.json (expected name@semver)")
+	errOtherManager = fault.Client(fault.InvalidFileFormat, "packageManager in package.json must be yarn")
+)
+
+// findRelease reads which Yarn a project is for: from the name of the file at yarnPath, and from packageManager. The
+// sentences are Hermeto's.
+func findRelease(config rc, packageManager string) (release, error) {
+	var fromPath string
+	if config.yarnPath != "" {
+		if m := releaseFile.FindStringSubmatch(path.Base(config.yarnPath)); m != nil && releaseVersion.MatchString(m[1]) {
+			fromPath = m[1]
+		}
+	}
+	r := release{version: fromPath, inRepository: config.yarnPath != ""}
+	if packageManager != "" {
+		name, version, ok := strings.Cut(packageManager, "@")
+		if !ok || name == "" || version == "" {
+			return r, errManagerForm
+		}
+		if name != "yarn" {
+			return r, errOtherManager
+		}
+		version, hash, hashed := strings.Cut(version, "+")
+		if !releaseVersion.MatchString(version) {
+			return r, fault.Client(fault.InvalidFileFormat, "%s is not a valid semver for packageManager in package.json", shorten(version))
+		}
+		if hashed {
+			m := releaseHash.FindStringSubmatch(hash)
+			if m == nil {
+				return r, fault.Client(fault.InvalidFileFormat, "The hash %s of packageManager in package.json is none (expected algorithm.hexadecimal digits)", strconv.Quote(shorten(hash)))
+			}
+			r.algorithm, r.hash = m[1], strings.ToLower(m[2])
+		}
+		if fromPath != "" && fromPath != version {
+			return r, fault.Client(fault.InvalidRepoStructure, "Mismatch between the yarn versions specified by yarnPath (yarn@%s) and packageManager (yarn@%s)", fromPath, version)
+		}
+		r.version, r.named = version, true
+	}
+	switch v := "v" + r.version; {
+	case r.version == "":
+		return r, errNoRelease
+	case semver.Compare(v, minYarn) < 0, semver.Compare(v, endYarn) >= 0, v == brokenYarn:
+		return r, fault.Client(fault.UnsupportedFeature, "Unsupported Yarn version '%s' detected", r.version)
+	}
+	return r, nil
+}
