@@ -53,7 +53,7 @@ func API(cfg config.Config, known []resolver.Descriptor, a Adapters, t Transport
 		MaxAnswerBytes: t.MaxAnswerBytes, LargeAnswers: cfg.LargeAnswers, Version: Version(),
 	}, api.Deps{
 		Store: a.Store, Queue: a.Queue, Blobs: a.Blobs, Managers: known, Steps: pipeline.Steps, Accept: a.Accept,
-		Expire: expirer.Expire, Health: health(a), Identify: t.Identify, Negotiator: negotiator,
+		Expire: expirer.Expire, Health: health(a, log), Identify: t.Identify, Negotiator: negotiator,
 		Metrics: a.Telemetry.Metrics, Tracer: a.Telemetry.Tracer, Log: log, Clock: time.Now,
 	})
 }
