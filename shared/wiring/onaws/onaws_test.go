@@ -128,12 +128,14 @@ func TestFolders(t *testing.T) {
 func secrets(t *testing.T, answers map[string]map[string]any) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked struct{ SecretId string }
+		var asked struct {
+			ID string `json:"SecretId"`
+		}
 		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || r.Header.Get("X-Amz-Target") != "secretsmanager.GetSecretValue" {
 			t.Errorf("asked %s: %v", r.Header.Get("X-Amz-Target"), err)
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		answer, ok := answers[asked.SecretId]
+		answer, ok := answers[asked.ID]
 		if !ok {
 			w.WriteHeader(http.StatusBadRequest)
 			answer = map[string]any{"__type": "ResourceNotFoundException", "message": "no such secret"}
