@@ -59,6 +59,8 @@ func TestAtLeastOnce(t *testing.T) {
 		counts: map[string]int{}, deliveries: map[queue.Message]uint64{}, kinds: map[int64]string{},
 	}
 	t.Logf("seed %d (CACHITO_CHAOS_SEED)", w.seed)
+	started := time.Now()
+	elapsed := func() time.Duration { return time.Since(started).Round(time.Second) }
 	var err error
 	if w.logs, err = os.Create(filepath.Join(w.tmp, "functions.log")); err != nil {
 		t.Fatal(err)
@@ -72,8 +74,8 @@ func TestAtLeastOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	stop := w.start(ctx, steps)
-	started := time.Now()
-	for _, kind := range []string{damaged, poisoned, hanging, slow} {
+	t.Logf("functions built and resources made after %s", elapsed())
+	for _, kind := range []string{damaged, poisoned, outlived, hanging, slow} {
 		w.post(ctx, w.projects.add(kind, 0), w.dice("post", kind))
 	}
 	for n := 0; w.kills.Load() < kills && ctx.Err() == nil; n++ {
@@ -83,13 +85,13 @@ func TestAtLeastOnce(t *testing.T) {
 		}
 	}
 	w.calm.Store(true)
-	t.Logf("%d processes killed after %s", w.kills.Load(), time.Since(started).Round(time.Second))
+	t.Logf("%d processes killed after %s", w.kills.Load(), elapsed())
 	for w.unfinished(ctx) > 0 && ctx.Err() == nil {
 		pause(ctx, 200*time.Millisecond)
 	}
 	w.drain(ctx, steps)
 	stop()
-	t.Logf("all at rest after %s", time.Since(started).Round(time.Second))
+	t.Logf("all at rest after %s", elapsed())
 	for _, what := range slices.Sorted(maps.Keys(w.counts)) {
 		t.Logf("%6d %s", w.counts[what], what)
 	}
@@ -98,6 +100,7 @@ func TestAtLeastOnce(t *testing.T) {
 	}
 	w.checkRequests(kills)
 	w.checkRest(steps)
+	t.Logf("compared after %s", elapsed())
 	if t.Failed() {
 		t.Logf("the functions' last lines:\n%s", w.tail())
 		if keep := os.Getenv("CACHITO_CHAOS_LOG"); keep != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/cachito-serverless/cachito/shared/pipeline"
 	"github.com/cachito-serverless/cachito/shared/queue"
 )
 
@@ -99,18 +100,22 @@ func (s *source) deliver(ctx context.Context, m types.Message) {
 		pause(ctx, time.Duration(random.Int64N(int64(holdMost))))
 	}
 	twice, again := random.IntN(twiceEvery) == 0, random.IntN(againEvery) == 0
-	if kind == poisoned { // no other delivery may do what this one must not
+	doomed := msg.Step == "resolve-npm" && (kind == poisoned || kind == outlived && s.isDoomed(m))
+	if doomed { // no other delivery may do what this one must not
 		twice, again = false, false
 	}
-	f := s.fate(msg, kind, receives, random)
+	f := s.fate(msg, kind, receives, doomed, random)
 	event := s.event(m)
 	if twice {
 		s.w.count("messages delivered twice at once")
 		s.wg.Go(func() { s.invoke(ctx, msg, event, fate{}) })
 	}
 	ending, answer := s.invoke(ctx, msg, event, f)
-	if ending == answered && !hasFailed(answer) {
+	switch {
+	case ending == answered && !hasFailed(answer):
 		s.delete(m)
+	case ending == killed:
+		s.soon(m)
 	}
 	if again {
 		s.w.count("messages delivered again later")
@@ -119,17 +124,41 @@ func (s *source) deliver(ctx context.Context, m types.Message) {
 	}
 }
 
+// isDoomed reports whether it is the first message that came for the step of the outlived request; then it
+// sends another one.
+func (s *source) isDoomed(m types.Message) bool {
+	id := aws.ToString(m.MessageId)
+	s.w.mu.Lock()
+	first := s.w.doomed == ""
+	if first {
+		s.w.doomed = id
+	}
+	doomed := s.w.doomed == id
+	s.w.mu.Unlock()
+	if first {
+		_, err := s.w.stack.sqs.SendMessage(context.Background(), &sqssdk.SendMessageInput{
+			QueueUrl: aws.String(s.w.stack.queues[s.step]), MessageBody: m.Body, DelaySeconds: 5,
+		})
+		if err != nil {
+			s.w.t.Errorf("sending to queue %s: %v", s.step, err)
+		}
+	}
+	return doomed
+}
+
 // fate decides how the process of a delivery ends.
-func (s *source) fate(msg queue.Message, kind string, receives int, random *rand.Rand) fate {
+func (s *source) fate(msg queue.Message, kind string, receives int, doomed bool, random *rand.Rand) fate {
 	byCall := fate{killAt: 1 + random.IntN(killCalls), afterCall: random.IntN(2) == 0}
 	byTime := fate{killAfter: 1 + time.Duration(random.Int64N(int64(killWithin)))}
 	cut := random.IntN(cutEvery) == 0
 	choice := random.IntN(10)
 	switch {
-	case kind == poisoned && msg.Step == "resolve-npm":
+	case doomed:
 		byCall.killAt = 1 + byCall.killAt%4 // before it could be done
 		return byCall
-	case msg.Step == "source" || kind != ordinary || receives > killUpTo || !s.w.chaos():
+	case kind != ordinary || receives > killUpTo || !s.w.chaos():
+		return fate{}
+	case msg.Step == pipeline.StepSource && choice > 0: // seldom: it is not what is counted
 		return fate{}
 	case cut:
 		return fate{cutOffAt: byCall.killAt}
@@ -152,12 +181,24 @@ func (s *source) invoke(ctx context.Context, msg queue.Message, body []byte, f f
 	}
 	s.w.count("invocations " + ending)
 	switch {
-	case ending == killed && s.w.kindOf(ctx, msg.RequestID) != poisoned:
+	case ending == killed && msg.Step != pipeline.StepSource && s.w.kindOf(ctx, msg.RequestID) == ordinary:
 		s.w.kills.Add(1)
 	case ending == crashed || ending == faulted:
 		s.w.t.Errorf("function %s, step %s of request %d: %s: %s", s.fn.name, msg.Step, msg.RequestID, ending, answer)
 	}
 	return ending, answer
+}
+
+// soon makes the message of a process that was killed visible again before its time, or the test would do little
+// but wait.
+func (s *source) soon(m types.Message) {
+	_, err := s.w.stack.sqs.ChangeMessageVisibility(context.Background(), &sqssdk.ChangeMessageVisibilityInput{
+		QueueUrl: aws.String(s.w.stack.queues[s.step]), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 1,
+	})
+	var answer smithy.APIError
+	if err != nil && !errors.As(err, &answer) { // else another delivery has acknowledged it
+		s.w.t.Errorf("changing the visibility of a message of queue %s: %v", s.step, err)
+	}
 }
 
 func (s *source) delete(m types.Message) {

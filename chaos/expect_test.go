@@ -72,7 +72,7 @@ func outcomeOf(req request.Request, files []request.ConfigFile) outcome {
 
 // reasons of the requests that must fail.
 var failures = map[string]string{
-	damaged:  "has an unexpected checksum value, expected",
+	damaged:  "The file big-1.0.0.tgz has an unexpected checksum value, expected",
 	poisoned: "The resolve-npm step was given up after 5 attempts, the last of which did not end. Please try again.",
 	hanging:  "The resolve-npm step reached its time limit 3 times in a row without getting any further. Please try again later, or ask for less at once.",
 }

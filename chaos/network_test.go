@@ -3,10 +3,12 @@ package chaos
 import (
 	"bytes"
 	"encoding/xml"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,9 +231,11 @@ func refuse(w http.ResponseWriter, r *http.Request, fault string) {
 		io.WriteString(w, "<Error><Code>"+code+"</Code><Message>chaos</Message></Error>")
 		return
 	}
+	body := `{"__type":"` + code + `","message":"chaos"}`
 	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(body))), 10)) // DynamoDB's clients expect it
 	w.WriteHeader(status)
-	io.WriteString(w, `{"__type":"`+code+`","message":"chaos"}`)
+	io.WriteString(w, body)
 }
 
 // hangUp cuts the connection.

@@ -20,7 +20,7 @@ import (
 
 // Times of the deployment: what template.yaml has, made short.
 const (
-	functionTimeout = 12 * time.Second
+	functionTimeout = 20 * time.Second
 	// visibilityMargin is how much longer a message is invisible than its function may run.
 	visibilityMargin = time.Second
 	resendAfter      = 5 * time.Second
@@ -49,6 +49,7 @@ type world struct {
 	counts     map[string]int
 	deliveries map[queue.Message]uint64
 	kinds      map[int64]string // of requests
+	doomed     string           // the message of the outlived request that never gets through
 }
 
 // dice is chance that is the same for the same seed and things, whatever else happens meanwhile.

@@ -112,7 +112,7 @@ func (p *Pipeline) interrupted(ctx context.Context, d queue.Delivery, progress b
 	}
 	log.ErrorContext(ctx, "request failed: the step gets no further within its time limit")
 	err = p.fail(ctx, d.RequestID, fault.ServerFinal(fault.CachitoError,
-		"The %s step reached its time limit %d times in a row without getting any further. Please try again later, or ask for less at once.", d.Step, idle))
+		"The %s step reached its time limit %d times in a row without getting any further. Please try again later, or ask for less at once.", d.Step, MaxIdleRuns)) // idle may be more: runs side by side
 	if err != nil {
 		return err
 	}
