@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 )
+
+// held keeps lock files open: Go closes a file to which nothing refers any longer, and its lock would be gone.
+var held sync.Map // *os.File
 
 // Lock takes a lock file for this process alone, until unlock or the process's end, however it ends.
 // When another process has it the error names that one.
@@ -36,5 +40,9 @@ func Lock(path string) (unlock func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("locking %s: %w", path, stripPath(err))
 	}
-	return func() { f.Close() }, nil
+	held.Store(f, nil)
+	return func() {
+		held.Delete(f)
+		f.Close()
+	}, nil
 }
