@@ -60,6 +60,11 @@ func (r *run) readConfig(ctx context.Context, p *project) (config, error) {
 			c.changed[name] = rest
 		}
 	}
+	if p.lock.old {
+		if err := c.hideRegistry(r, p); err != nil {
+			return c, err
+		}
+	}
 	name, data, err := r.configFile(p, workspaceName)
 	if err != nil || data == nil {
 		return c, err
@@ -69,6 +74,28 @@ func (r *run) readConfig(ctx context.Context, p *project) (config, error) {
 		c.changed[name] = rest
 	}
 	return c, err
+}
+
+// unusedRegistry is a registry that nothing is asked of.
+const unusedRegistry = "registry=http://localhost/\n"
+
+// hideRegistry makes pnpm 8 blind to the bundle's registry, whose URL it fails to read: it insists on a host. Its
+// lockfiles have the path of each file instead (edits).
+func (c *config) hideRegistry(r *run, p *project) error {
+	name, data, err := r.configFile(p, npmrcName)
+	if err != nil {
+		return err
+	}
+	if data == nil {
+		name = path.Join(p.realDir, npmrcName)
+	} else if changed, ok := c.changed[name]; ok {
+		data = changed
+	}
+	if len(data) > 0 && data[len(data)-1] != '\n' {
+		data = append(data, '\n')
+	}
+	c.changed[name] = append(data, unusedRegistry...)
+	return nil
 }
 
 // configFile gives a file with its real path in the repository; nil when it is not there.

@@ -25,7 +25,9 @@ const (
 // lockfile is a pnpm-lock.yaml: one YAML document, or two since pnpm 11, which writes what belongs to pnpm
 // itself (configDependencies, packageManagerDependencies) into a first one.
 type lockfile struct {
-	path      string
+	path string
+	// old: of version 6, which pnpm 8 writes; no other pnpm reads it.
+	old       bool
 	entries   []*entry
 	importers []importer
 	graph     graph
@@ -110,10 +112,13 @@ func (l *lockfile) runtimeKeys() map[string]bool {
 
 var lockfileVersionPattern = regexp.MustCompile(`^([0-9]{1,3})\.[0-9]{1,3}$`)
 
+// oldMajor is the version of pnpm 8's lockfiles.
+const oldMajor = 6
+
 // checkVersion gives the major version. Lockfiles of pnpm 8 have 6, those of 9 to 12 have 9.
 func checkVersion(version string) (int, error) {
 	if m := lockfileVersionPattern.FindStringSubmatch(version); m != nil {
-		if major, err := strconv.Atoi(m[1]); err == nil && 6 <= major && major <= 9 {
+		if major, err := strconv.Atoi(m[1]); err == nil && oldMajor <= major && major <= 9 {
 			return major, nil
 		}
 	}

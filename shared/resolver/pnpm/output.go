@@ -22,8 +22,8 @@ const (
 	userConfig = Name + "/.npmrc"
 )
 
-// environment of builds. npm_config_userconfig is the only place where all pnpm versions read a registry whose URL
-// depends on a variable (docs/package-managers/pnpm.md has what else was tried).
+// environment of builds. The user's configuration is the only place where all pnpm versions read a registry whose
+// URL depends on a variable (docs/package-managers/pnpm.md has what else was tried).
 func environment() map[string]request.EnvironmentVariable {
 	env := javascript.Environment()
 	maps.Copy(env, map[string]request.EnvironmentVariable{
@@ -31,9 +31,9 @@ func environment() map[string]request.EnvironmentVariable {
 		"NPM_CONFIG_USERCONFIG": {Value: "deps/" + userConfig, Kind: "path"},
 		// pnpm 11 and newer would look up in the registry what the lockfile has.
 		"PNPM_CONFIG_TRUST_LOCKFILE": {Value: "true", Kind: "literal"},
-		// Whatever pnpm there is builds, else it would download another: 9 and 10, 11 and newer.
-		"NPM_CONFIG_MANAGE_PACKAGE_MANAGER_VERSIONS": {Value: "false", Kind: "literal"},
-		"PNPM_CONFIG_PM_ON_FAIL":                     {Value: "ignore", Kind: "literal"},
+		// Whatever pnpm there is builds: it would download the one that package.json names. This is for pnpm 11 and
+		// newer; userConfigText has it for 9 and 10.
+		"PNPM_CONFIG_PM_ON_FAIL": {Value: "ignore", Kind: "literal"},
 		// Install scripts of well-known packages that download browsers.
 		"PUPPETEER_SKIP_DOWNLOAD":          {Value: "true", Kind: "literal"},
 		"PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": {Value: "1", Kind: "literal"},
@@ -41,7 +41,7 @@ func environment() map[string]request.EnvironmentVariable {
 	return env
 }
 
-// userConfigText names the bundle's registry, for scopes with one of their own as well.
+// userConfigText names the bundle's registry, also for scopes with one of their own.
 func userConfigText(scopes map[string]bool) []byte {
 	const registry = "registry=file://${" + depsVariable + "}/\n"
 	var b bytes.Buffer
@@ -49,6 +49,7 @@ func userConfigText(scopes map[string]bool) []byte {
 	for _, scope := range slices.Sorted(maps.Keys(scopes)) {
 		b.WriteString(scope + ":" + registry)
 	}
+	b.WriteString("manage-package-manager-versions=false\n")
 	return b.Bytes()
 }
 

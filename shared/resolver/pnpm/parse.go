@@ -74,6 +74,7 @@ func (p *lockParser) whole(d document, name string, value *yaml.Node) error {
 		version, err := d.text(value, name)
 		if err == nil {
 			p.major, err = checkVersion(version)
+			p.lock.old = p.major == oldMajor
 		}
 		return err
 	case "packages", "snapshots", "importers": // {} as a rule
@@ -222,7 +223,7 @@ func (p *lockParser) needs(d document, id int32, value *yaml.Node) error {
 
 // reference is the graph's id of what a dependency leads to; false for links.
 func (p *lockParser) reference(d document, name, ref string, line int) (int32, bool, error) {
-	key := refKey(name, ref, p.major < 7)
+	key := refKey(name, ref, p.major == oldMajor)
 	if key == "" {
 		return 0, false, nil
 	}

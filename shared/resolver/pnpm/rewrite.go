@@ -27,11 +27,12 @@ type edit struct {
 
 // edits are the resolutions that pnpm could not follow without network. Of a package that it finds by name and
 // version, only a URL goes; pnpm refuses a lockfile in which such a package has another place. Everything else
-// gets the place in the bundle.
+// gets the place in the bundle, and all of it in lockfiles of pnpm 8.
 func (p *project) edits() ([]edit, error) {
 	var out []edit
 	for _, d := range p.deps {
-		if d.entry == nil || d.kind == javascript.FromFile || d.inTree && d.entry.resolution.tarball == "" {
+		follows := d.inTree && !p.lock.old // pnpm finds it in the bundle's registry
+		if d.entry == nil || d.kind == javascript.FromFile || follows && d.entry.resolution.tarball == "" {
 			continue
 		}
 		if d.entry.at.to == 0 {
@@ -43,7 +44,7 @@ func (p *project) edits() ([]edit, error) {
 			return nil, err
 		}
 		text := strings.Repeat(" ", d.entry.indent) + "resolution: {integrity: " + digest.SRI()
-		if !d.inTree {
+		if !follows {
 			text += ", tarball: " + strconv.Quote("file:"+toDeps(p.realDir)+d.place)
 		}
 		out = append(out, edit{d.entry.at, text + "}\n"})
