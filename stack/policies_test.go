@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cachito-serverless/cachito/shared/api"
 	"github.com/cachito-serverless/cachito/shared/blob/s3"
 )
 
@@ -260,5 +262,36 @@ func TestBucketRules(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"": "1", s3.TemporaryPrefix: "1"}, got); diff != "" {
 		t.Errorf("days by prefix (-want +got):\n%s", diff)
+	}
+}
+
+// TestKeysMayBeWritten: the first element of every key that the product writes is one that a role may write, and
+// no role may write others.
+func TestKeysMayBeWritten(t *testing.T) {
+	want := map[string]bool{"_cachito": true, strings.TrimSuffix(api.AnswersPrefix, "/"): true, "health": true}
+	keys := regexp.MustCompile(`(?m)^//\t([a-z]+)/`).FindAllStringSubmatch(readFile(t, "shared/pipeline/keys.go"), -1)
+	if len(keys) < 5 {
+		t.Fatalf("found only %d kinds of keys in shared/pipeline/keys.go: the search is broken", len(keys))
+	}
+	for _, k := range keys {
+		want[k[1]] = true
+	}
+	got := map[string]bool{}
+	tpl := readTemplate(t)
+	for _, r := range tpl.of("AWS::IAM::Role") {
+		for _, p := range list(r.properties["Policies"]) {
+			for _, s := range statements(object(p)["PolicyDocument"]) {
+				if !slices.Contains(actionsOf(s), "s3:PutObject") {
+					continue
+				}
+				for _, resource := range list(s["Resource"]) {
+					prefix, _, _ := strings.Cut(strings.TrimPrefix(named(resource), "${Bucket.Arn}/"), "/")
+					got[prefix] = true
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
+		t.Errorf("first elements of keys (-written by the product +allowed by template.yaml):\n%s", diff)
 	}
 }
