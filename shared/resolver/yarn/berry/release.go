@@ -11,11 +11,11 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 )
 
-// Versions of Yarn. Older ones than 2.4 have no hook for what a plug-in may do with a request to the network.
+// Versions of Yarn. What our plug-in does was tried with 2.4 and newer.
 const (
 	minYarn = "v2.4.0"
 	endYarn = "v5.0.0-0" // the first that is too new
-	// brokenYarn cannot read what the hook answers (ERR_STREAM_PREMATURE_CLOSE).
+	// brokenYarn fails to read what it fetches (ERR_STREAM_PREMATURE_CLOSE).
 	brokenYarn = "v3.0.2"
 )
 
