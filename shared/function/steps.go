@@ -42,7 +42,7 @@ func Steps(p *pipeline.Pipeline, log *slog.Logger) StepsHandler {
 		defer cancel()
 		failures := []events.SQSBatchItemFailure{} // null would fail the whole batch
 		for _, r := range e.Records {
-			gone, err := step(ctx, p, r)
+			gone, err := step(ctx, p, r, log)
 			if err != nil {
 				log.ErrorContext(ctx, "message stays in its queue", "queue", queueOf(r), "message_id", r.MessageId, "error", err)
 			}
@@ -54,13 +54,18 @@ func Steps(p *pipeline.Pipeline, log *slog.Logger) StepsHandler {
 	}
 }
 
-func step(ctx context.Context, p *pipeline.Pipeline, r events.SQSMessage) (gone bool, err error) {
+func step(ctx context.Context, p *pipeline.Pipeline, r events.SQSMessage, log *slog.Logger) (gone bool, err error) {
 	d, err := delivery(r)
 	if err != nil {
 		return false, err
 	}
 	if ctx.Err() != nil { // of a batch, whose time the others took
 		return false, fmt.Errorf("no time is left for it: %w", ctx.Err())
+	}
+	// Until now the message is invisible for longer than a function may run. A process that dies would keep it
+	// as long; from here on the step's heartbeat does. Without that the step is none the worse.
+	if err := p.Queue.Extend(ctx, d, pipeline.Visibility); err != nil {
+		log.WarnContext(ctx, "message may stay invisible for long", "queue", queueOf(r), "message_id", r.MessageId, "error", err)
 	}
 	return p.Deliver(ctx, d)
 }

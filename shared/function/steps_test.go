@@ -241,6 +241,23 @@ func TestHandBack(t *testing.T) {
 	}
 }
 
+// TestMessageOfADeadProcess: a process that dies keeps its message from others for Visibility, however long the
+// event source hides it.
+func TestMessageOfADeadProcess(t *testing.T) {
+	w := newWorld(t)
+	var hidden time.Duration
+	w.resolve = func(ctx context.Context, _ resolver.Input) error {
+		var until int64
+		w.ok(w.store.DB().QueryRowContext(ctx, "SELECT visible FROM message WHERE queue = 'resolve-fake'").Scan(&until))
+		hidden = time.Until(time.UnixMicro(until))
+		return nil
+	}
+	w.run(t.Context(), w.record("resolve-fake"))
+	if hidden <= 0 || hidden > pipeline.Visibility {
+		t.Errorf("the message is hidden for %s, want %s at most", hidden, pipeline.Visibility)
+	}
+}
+
 // TestHandBackMargin: how much time steps have.
 func TestHandBackMargin(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{
