@@ -42,6 +42,8 @@ var realProjects = []realProject{
 		"readthedocs/readthedocs.org", "7937196123747181054d4c2361ec81f93c37f8f2", "pip", `{"type":"pip","path":".","requirements_files":["requirements/docs.txt"]}`,
 		`{"pip": [{"requirements_files": ["requirements/docs.txt"]}]}`,
 	},
+	{"BurntSushi/ripgrep", "3fce3b5bb0236da2df6d99672afb8a719642eca7", "cargo", `{"type":"cargo","path":"."}`, ""},
+	{"nushell/nushell", "0df4ca222cc713e79b6b1684ad8ccaec584ce4ac", "cargo", `{"type":"cargo","path":"."}`, ""},
 }
 
 // projects measures real projects from git mirrors on loopback, dependencies from the registries.
@@ -110,7 +112,7 @@ func (b *bench) ours(ctx context.Context, p realProject, url, host string) (cost
 		c.Args = append(c.Args, "--packages", p.packages)
 	}
 	cache := filepath.Join(b.dir, "cache-"+filepath.Base(p.name))
-	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "CACHITO_ALLOW_HOSTS="+host)
+	c.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache, "CACHITO_ALLOW_HOSTS="+host, "CACHITO_PACKAGE_MANAGERS=all")
 	started := time.Now()
 	printed, memory, err := outputAndMemory(c)
 	took := time.Since(started)
@@ -154,8 +156,13 @@ func (b *bench) hermeto(ctx context.Context, p realProject, url string) (fetch, 
 			return 0, 0, err
 		}
 	}
+	tools, err := coldCargo(home)
+	if err != nil {
+		return 0, 0, err
+	}
 	c := exec.CommandContext(ctx, os.Getenv("HERMETO"), "fetch-deps", "--source", source, "--output", fetched, p.peer)
-	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=", "YARN_CACHE_FOLDER="+filepath.Join(home, "yarn"))
+	c.Env = append(os.Environ(), "GOPATH="+filepath.Join(home, "gopath"), "GOCACHE="+filepath.Join(home, "gocache"), "GOMODCACHE=", "YARN_CACHE_FOLDER="+filepath.Join(home, "yarn"),
+		"PATH="+tools+":"+os.Getenv("PATH"))
 	started := time.Now()
 	_, err = output(c)
 	fetch = time.Since(started)
@@ -168,4 +175,18 @@ func (b *bench) hermeto(ctx context.Context, p realProject, url string) (fetch, 
 		return fetch, 0, err
 	}
 	return fetch, time.Since(started), clienttest.RemoveAll(home)
+}
+
+// coldCargo is a folder with a cargo whose cache is empty: Hermeto hands its own environment to no tool.
+func coldCargo(home string) (dir string, err error) {
+	dir = filepath.Join(home, "bin")
+	cargo, err := exec.LookPath("cargo")
+	if err != nil {
+		return dir, nil // then Hermeto has none either
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	script := fmt.Sprintf("#!/bin/sh\nCARGO_HOME='%s' exec '%s' \"$@\"\n", filepath.Join(home, "cargo"), cargo)
+	return dir, os.WriteFile(filepath.Join(dir, "cargo"), []byte(script), 0o755)
 }
