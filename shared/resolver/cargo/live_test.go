@@ -42,7 +42,7 @@ func newLive(t *testing.T) *live {
 	}
 	out, err := exec.CommandContext(t.Context(), "rustc", "--print", "sysroot").Output()
 	if err != nil {
-		t.Fatalf("Rust is needed for this test (apt-get install cargo, or rustup): %v", err)
+		t.Fatalf("Rust is needed for this test (apt-get install cargo-web on Debian 12, cargo on newer ones, or rustup): %v", err)
 	}
 	l := &live{bin: filepath.Join(strings.TrimSpace(string(out)), "bin"), git: gitrepotest.NewServer(t), home: t.TempDir()}
 	config := "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://git.example/\n"

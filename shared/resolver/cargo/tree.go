@@ -126,6 +126,11 @@ func isBelowAny(dir, base string, list any) bool {
 // found are keyed by "name version".
 func (t *tree) search(dirs []string, wanted map[string]bool) (found map[string]string, err error) {
 	found = map[string]string{}
+	names := map[string]bool{}
+	for key := range wanted {
+		name, _, _ := strings.Cut(key, " ")
+		names[name] = true
+	}
 	for _, dir := range dirs {
 		if len(found) == len(wanted) {
 			break
@@ -137,7 +142,7 @@ func (t *tree) search(dirs []string, wanted map[string]bool) (found map[string]s
 			}
 			return nil, err
 		}
-		if name := text(m.pkg(), "name"); name == "" || !wantsName(wanted, name) {
+		if !names[text(m.pkg(), "name")] {
 			continue
 		}
 		if m, err = t.whole(dir); err != nil {
@@ -152,15 +157,6 @@ func (t *tree) search(dirs []string, wanted map[string]bool) (found map[string]s
 		}
 	}
 	return found, nil
-}
-
-func wantsName(wanted map[string]bool, name string) bool {
-	for key := range wanted {
-		if strings.HasPrefix(key, name+" ") {
-			return true
-		}
-	}
-	return false
 }
 
 // manifestDirs lists the folders with a manifest, the nearest to the root first; folders of build results and

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func (t *tree) localPackages(dir string) ([]localPackage, error) {
 	if err != nil {
 		return nil, err
 	}
-	work := &discovery{tree: t, dir: dir, workspace: table(root, "workspace"), seen: map[string]int{}}
+	work := &discovery{tree: t, dir: dir, workspace: table(root, "workspace"), seen: map[string]int{}, found: map[string]localPackage{}}
 	if root.pkg() != nil {
 		work.add(dir, true)
 	}
@@ -56,8 +57,11 @@ func (t *tree) localPackages(dir string) ([]localPackage, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(work.found, func(a, b localPackage) int { return strings.Compare(a.dir, b.dir) })
-	return work.found, nil
+	var list []localPackage
+	for _, dir := range slices.Sorted(maps.Keys(work.found)) {
+		list = append(list, work.found[dir])
+	}
+	return list, nil
 }
 
 // discovery goes from package to package.
@@ -67,7 +71,7 @@ type discovery struct {
 	workspace map[string]any // nil when there is none
 	seen      map[string]int // folders that were added: 1, or 2 as members
 	queue     []string
-	found     []localPackage
+	found     map[string]localPackage // by folder
 }
 
 // add puts a folder into the queue. A package that turns out to be a member is looked at again.
@@ -146,8 +150,7 @@ func (w *discovery) read(dir string) error {
 	if p.name == "" {
 		return fault.Client(fault.InvalidFileFormat, "%s is not a valid manifest: the package has no name", name)
 	}
-	w.found = slices.DeleteFunc(w.found, func(other localPackage) bool { return other.dir == dir })
-	w.found = append(w.found, p)
+	w.found[dir] = p
 	for _, r := range m.requirements() {
 		if r.path == "" || r.dev && !p.member {
 			continue // dependencies of others' tests are nobody's business
