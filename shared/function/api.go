@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -28,7 +29,12 @@ const defaultStage = "$default"
 const (
 	badEvent = `{"error": "The request cannot be understood"}` + "\n"
 	noAnswer = `{"error": "The answer could not be completed"}` + "\n"
+	tooLate  = `{"error": "The answer took too long, please try again later"}` + "\n"
 )
+
+// AnswerMargin is how long before Lambda ends the function a call is given up: its client is told so, and the
+// process lives on. A function with less than twice the time has half of it.
+const AnswerMargin = 2 * time.Second
 
 // APIHandler answers events of an HTTP API of API Gateway, payload format 2.0.
 type APIHandler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
@@ -47,6 +53,14 @@ func API(handler http.Handler, log *slog.Logger) APIHandler {
 			log.WarnContext(ctx, "event is no call of an HTTP API", "error", err)
 			return plainAnswer(http.StatusBadRequest, badEvent), nil
 		}
+		ctx, cancel := beforeDeadline(ctx, AnswerMargin)
+		defer cancel()
+		defer func() {
+			if late := errors.Is(ctx.Err(), context.DeadlineExceeded); late && answer.StatusCode >= http.StatusInternalServerError {
+				log.ErrorContext(ctx, "call given up near the time limit", "method", e.RequestContext.HTTP.Method, "path", e.RawPath)
+				answer = plainAnswer(http.StatusServiceUnavailable, tooLate)
+			}
+		}()
 		defer func() {
 			if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a sentinel value of panic
 				answer, err = plainAnswer(http.StatusBadGateway, noAnswer), nil

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
@@ -193,6 +194,38 @@ func TestAPIBrokenOff(t *testing.T) {
 	}
 	if _, panicked := handle("a bug"); panicked != "a bug" {
 		t.Errorf("panic: got %v", panicked)
+	}
+}
+
+// TestAPITakesTooLong: a call that does not get done is answered before Lambda ends the function.
+func TestAPITakesTooLong(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		finish func(w http.ResponseWriter) // after the time is up
+		status int
+		body   string
+	}{
+		{"with an error", func(w http.ResponseWriter) { http.Error(w, "some error", http.StatusInternalServerError) }, http.StatusServiceUnavailable, tooLate},
+		{"broken off", func(w http.ResponseWriter) {
+			io.WriteString(w, "half of it")
+			panic(http.ErrAbortHandler)
+		}, http.StatusServiceUnavailable, tooLate},
+		{"with an answer all the same", func(w http.ResponseWriter) { io.WriteString(w, "done") }, http.StatusOK, "done"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			answer, err := API(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+				tt.finish(w)
+			}), slog.New(slog.DiscardHandler))(ctx, event("GET", "/"))
+			if err != nil || ctx.Err() != nil {
+				t.Fatalf("it came too late: %v, %v", err, ctx.Err())
+			}
+			if answer.StatusCode != tt.status || answer.Body != tt.body {
+				t.Errorf("got %d %q", answer.StatusCode, answer.Body)
+			}
+		})
 	}
 }
 

@@ -15,7 +15,7 @@ type ScheduleHandler = func(context.Context, events.EventBridgeEvent) error
 // says. Passes may overlap. What a pass did not get to within the function's time, the next one does.
 func Reap(p *pipeline.Pipeline) ScheduleHandler {
 	return func(ctx context.Context, _ events.EventBridgeEvent) error {
-		ctx, cancel := beforeDeadline(ctx)
+		ctx, cancel := beforeDeadline(ctx, HandBackMargin)
 		defer cancel()
 		return p.Tidy(ctx)
 	}

@@ -38,7 +38,7 @@ func Steps(p *pipeline.Pipeline, log *slog.Logger) StepsHandler {
 		if err := p.ClearWorkDir(); err != nil {
 			return events.SQSEventResponse{}, err
 		}
-		ctx, cancel := beforeDeadline(ctx)
+		ctx, cancel := beforeDeadline(ctx, HandBackMargin)
 		defer cancel()
 		failures := []events.SQSBatchItemFailure{} // null would fail the whole batch
 		for _, r := range e.Records {
@@ -97,11 +97,11 @@ func quote(body string) string {
 	return string(text)
 }
 
-// beforeDeadline ends early enough for a step to hand itself back.
-func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+// beforeDeadline ends a margin, or half of the time, before Lambda ends the function.
+func beforeDeadline(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(HandBackMargin, time.Until(deadline)/2)))
+	return context.WithDeadline(ctx, deadline.Add(-min(margin, time.Until(deadline)/2)))
 }
