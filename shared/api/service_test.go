@@ -418,20 +418,27 @@ type gone struct{ store.Store }
 
 func (gone) Ping(context.Context) error { return errors.New("dial 10.1.2.3: connection refused") }
 
-// TestBusyDatabase: more writers than the database serves are no error of ours; clients come again.
-func TestBusyDatabase(t *testing.T) {
-	w := newWorld(t, settings(), func(d *api.Deps) { d.Store = busyStore{d.Store} })
-	answer := w.ask(http.MethodGet, "/api/v1/requests/1", "", nil)
-	want := `{"error": "The database is busy, please try again later"}` + "\n"
-	if got := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || got != want {
-		t.Errorf("got %d %s, want 503 %s", answer.Code, got, want)
+// TestBusy: what is asked too much of is no error of ours: clients are told which part it is, and that it passes.
+func TestBusy(t *testing.T) {
+	for part, busy := range map[string]error{"database": store.ErrBusy, "storage": blob.ErrBusy, "queue": queue.ErrBusy} {
+		t.Run(part, func(t *testing.T) {
+			w := newWorld(t, settings(), func(d *api.Deps) { d.Store = busyStore{d.Store, busy} })
+			answer := w.ask(http.MethodGet, "/api/v1/requests/1", "", nil)
+			want := `{"error": "The ` + part + ` is busy, please try again later"}` + "\n"
+			if got := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || got != want {
+				t.Errorf("got %d %s, want 503 %s", answer.Code, got, want)
+			}
+		})
 	}
 }
 
-type busyStore struct{ store.Store }
+type busyStore struct {
+	store.Store
+	busy error
+}
 
-func (busyStore) Get(context.Context, int64) (request.Request, error) {
-	return request.Request{}, fmt.Errorf("reading request 1: %w: connection refused", store.ErrBusy)
+func (s busyStore) Get(context.Context, int64) (request.Request, error) {
+	return request.Request{}, fmt.Errorf("reading request 1: %w: connection refused", s.busy)
 }
 
 // TestRefusedSettings: New names the setting that cannot work.
