@@ -24,6 +24,9 @@ const (
 	smallFile = 8192
 	// maxZipBytes is what a zip without zip64 can have; larger ones nobody makes of a package.
 	maxZipBytes = 1<<32 - 1
+	// General purpose flags.
+	flagMaximum = 2
+	flagUTF8    = 1 << 11
 	// Unix modes.
 	modeFolder     = 0o40755
 	modeFile       = 0o100644
@@ -213,6 +216,9 @@ func (e *zipEntry) common(b []byte, form zipForm) []byte {
 // writeEntry writes an entry with its content.
 func (z *zipper) writeEntry(out *zipHash, e *zipEntry, form zipForm) error {
 	e.header = centralHeader{needs: 10, packed: e.size, at: out.size}
+	if strings.ContainsFunc(e.name, func(r rune) bool { return r >= 0x80 }) {
+		e.header.flags = flagUTF8
+	}
 	data := &z.content
 	offset := e.offset
 	switch {
@@ -225,7 +231,7 @@ func (z *zipper) writeEntry(out *zipHash, e *zipEntry, form zipForm) error {
 		if n := z.packed.size; !form.mixed || e.size > smallFile || n > smallFile || n < e.size {
 			e.header.needs, e.header.method, e.header.packed = 20, 8, n
 			if form.level > 7 {
-				e.header.flags = 2 // "maximum"
+				e.header.flags |= flagMaximum
 			}
 			data, offset = &z.packed, 0
 		}
