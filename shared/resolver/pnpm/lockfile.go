@@ -43,9 +43,9 @@ type entry struct {
 	declared   string
 	resolution resolution
 	line       int // of the key
-	// at is where the resolution's lines are, in bytes of the file; to is 0 where they cannot be replaced alone.
-	at     span
-	indent int // of those lines
+	// at is where the resolution is, in bytes of the file, with the end of its last line; to is 0 where it cannot be
+	// replaced alone.
+	at span
 }
 
 type span struct{ from, to int64 }

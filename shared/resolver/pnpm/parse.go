@@ -79,7 +79,7 @@ func (p *lockParser) whole(d document, name string, value *yaml.Node) error {
 		return err
 	case "packages", "snapshots", "importers": // {} as a rule
 		return d.each(value, name, func(key string, keyNode, value *yaml.Node) error {
-			return p.member(d, piece{section: name}, key, keyNode, value)
+			return p.member(d, piece{section: name, whole: true}, key, keyNode, value)
 		})
 	case "dependencies", "devDependencies", "optionalDependencies":
 		// Of the only project, in a lockfile of version 6.
@@ -139,22 +139,27 @@ func (p *lockParser) pkg(d document, pc piece, key string, keyNode, value *yaml.
 	if e.name == "" {
 		return d.fault(keyNode.Line, "the package %s has no name", quoted(key))
 	}
-	if len(pc.text) > 0 && resolutionNode.Line > keyNode.Line {
-		e.at, e.indent = linesOf(pc, value, resolutionNode), resolutionNode.Column-1
+	if !pc.whole && resolutionNode.Line > keyNode.Line {
+		e.at = placeOf(pc, value, resolutionNode)
 	}
 	p.lock.entries = append(p.lock.entries, e)
 	return nil
 }
 
-// linesOf are the lines of a member of a mapping, up to the next member.
-func linesOf(pc piece, mapping, member *yaml.Node) span {
+// placeOf is where a member of a mapping is: from its key to the line of the next member. It is zero when the key
+// is not at the beginning of its line, but for ": ", which YAML has there behind a long key.
+func placeOf(pc piece, mapping, member *yaml.Node) span {
 	last := 0
 	for i := 0; i < len(mapping.Content); i += 2 {
 		if n := mapping.Content[i]; n.Line > member.Line && (last == 0 || n.Line < last) {
 			last = n.Line
 		}
 	}
-	from := offsetOfLine(pc.text, member.Line)
+	line := offsetOfLine(pc.text, member.Line)
+	from := line + member.Column - 1
+	if from >= len(pc.text) || len(bytes.Trim(pc.text[line:from], " :")) > 0 {
+		return span{}
+	}
 	to := len(pc.text)
 	if last > 0 {
 		to = offsetOfLine(pc.text, last)

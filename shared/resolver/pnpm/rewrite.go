@@ -43,7 +43,7 @@ func (p *project) edits() ([]edit, error) {
 		if err != nil {
 			return nil, err
 		}
-		text := strings.Repeat(" ", d.entry.indent) + "resolution: {integrity: " + digest.SRI()
+		text := "resolution: {integrity: " + digest.SRI()
 		if !follows {
 			text += ", tarball: " + strconv.Quote("file:"+toDeps(p.realDir)+d.place)
 		}

@@ -23,7 +23,11 @@ func (d document) fault(line int, format string, args ...any) error {
 	return fault.Client(fault.InvalidFileFormat, "%s, line %d: "+format, append([]any{d.path, d.line + line - 1}, args...)...)
 }
 
-var yamlLine = regexp.MustCompile(`line ([0-9]+): `)
+var (
+	yamlLine = regexp.MustCompile(`line ([0-9]+): `)
+	// yamlParser are the errors that the library counts lines from 0 for.
+	yamlParser = regexp.MustCompile(`^did not find expected (?:node content|',' or|key|'-' indicator|<)`)
+)
 
 // parse reads YAML into a node, nil when there is nothing in it. Anchors and aliases are refused: pnpm writes
 // none, and a few lines of them can stand for gigabytes.
@@ -44,6 +48,9 @@ func (d document) parse(text []byte) (node *yaml.Node, err error) {
 		if m := yamlLine.FindStringSubmatch(reason); m != nil {
 			line, _ = strconv.Atoi(m[1]) // digits
 			reason = strings.Replace(reason, m[0], "", 1)
+			if yamlParser.MatchString(reason) {
+				line++
+			}
 		}
 		return nil, d.fault(line, "%s", reason).(*fault.Error).Because(err)
 	}
