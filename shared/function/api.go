@@ -46,7 +46,9 @@ type APIHandler = func(context.Context, events.APIGatewayV2HTTPRequest) (events.
 // api.LambdaAnswerBytes.
 func API(handler http.Handler, log *slog.Logger) APIHandler {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (answer events.APIGatewayV2HTTPResponse, err error) {
-		ctx = telemetry.WithLogAttrs(ctx, slog.String(telemetry.GatewayKey, e.RequestContext.RequestID))
+		if id := e.RequestContext.RequestID; id != "" {
+			ctx = telemetry.WithLogAttrs(ctx, slog.String(telemetry.GatewayKey, id))
+		}
 		// A handler that cannot finish its answer breaks the connection off, if there is one.
 		ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{})
 		if err := prepare(&e); err != nil {
