@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -26,6 +27,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/pipeline"
 	"github.com/cachito-serverless/cachito/shared/queue"
 	queuesqs "github.com/cachito-serverless/cachito/shared/queue/sqs"
+	"github.com/cachito-serverless/cachito/shared/resolver/all"
 	storedynamodb "github.com/cachito-serverless/cachito/shared/store/dynamodb"
 	"github.com/cachito-serverless/cachito/shared/wiring/onaws"
 )
@@ -33,7 +35,7 @@ import (
 // names of the functions, which are their folders.
 var names = []string{"api", "source", "resolve", "bundle", "reaper"}
 
-// place is a table, a bucket and queues in the emulator, as template.yaml makes them, and what functions need to
+// place is a table, a bucket, a secret and queues in the emulator, as template.yaml makes them, and what functions need to
 // find them.
 type place struct {
 	*functiontest.Upstream
@@ -48,14 +50,23 @@ func newPlace(t *testing.T) *place {
 	clients := awsclienttest.Config(awsclienttest.Endpoint(t, "AWS_ENDPOINT_URL"), "test", "test", nil)
 	name := "functions-" + strings.ToLower(rand.Text())
 	p := &place{Upstream: functiontest.NewUpstream(t), prefix: name, settings: map[string]string{
-		"CACHITO_TABLE": name, "CACHITO_BUCKET": name, "CACHITO_QUEUE_PREFIX": name, "CACHITO_PACKAGE_MANAGERS": "npm",
+		"CACHITO_TABLE": name, "CACHITO_BUCKET": name, "CACHITO_QUEUE_PREFIX": name, "CACHITO_PACKAGE_MANAGERS": "all",
 		"CACHITO_DEFAULT_PACKAGE_MANAGERS": "npm", "LOGIN_DISABLED": "true", "CACHITO_LOG_LEVEL": "debug",
 	}}
 	maps.Copy(p.settings, p.Settings())
 
+	vault := secretsmanager.NewFromConfig(clients)
+	_, err := vault.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String("machine git.example login a password b\n")})
+	must(t, err)
+	t.Cleanup(func() {
+		_, err := vault.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
+		must(t, err)
+	})
+	p.settings["CACHITO_NETRC"] = "secret:" + name
+
 	db := dynamodb.NewFromConfig(clients)
 	must(t, storedynamodb.CreateTables(ctx, db, name))
-	_, err := s3.NewFromConfig(clients, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name})
+	_, err = s3.NewFromConfig(clients, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name})
 	must(t, err)
 	queues := sqs.NewFromConfig(clients)
 	create := func(step string, attributes map[string]string) *string {
@@ -76,7 +87,7 @@ func newPlace(t *testing.T) *place {
 		"deadLetterTargetArn": letters.Attributes["QueueArn"], "maxReceiveCount": strconv.Itoa(queue.MaxReceives),
 	})
 	must(t, err)
-	for _, step := range pipeline.Steps([]string{"npm"}) {
+	for _, step := range pipeline.Steps(managers()) {
 		create(step, map[string]string{"RedrivePolicy": string(redrive)})
 	}
 	t.Cleanup(func() {
@@ -90,6 +101,17 @@ func newPlace(t *testing.T) *place {
 	must(t, err)
 	t.Cleanup(func() { must(t, p.home.Close()) })
 	return p
+}
+
+// managers are those that template.yaml has queues for.
+func managers() []string {
+	var list []string
+	for _, d := range all.List() {
+		if d.New != nil {
+			list = append(list, d.Name)
+		}
+	}
+	return list
 }
 
 func must(t testing.TB, err error) {
