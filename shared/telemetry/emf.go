@@ -15,7 +15,7 @@ const maxEMFValues = 100
 // Flush writes what was counted since the last Flush as CloudWatch's embedded metric format
 // (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
 // a line of JSON for each set of labels, all in one write. Counters are written as what was added since,
-// gauges as they are now, histograms as their values. Metrics without a writer for EMF, or nil: nothing is
+// gauges as they are now (unless they stay 0), histograms as their values. Metrics without a writer for EMF, or nil: nothing is
 // done.
 func (m *Metrics) Flush() error {
 	if m == nil || m.settings.EMF == nil {

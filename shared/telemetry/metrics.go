@@ -102,7 +102,9 @@ func (m *Metrics) Set(d *Definition, v float64, labels ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.find(d, labels)
-	s.value, s.pending, s.changed = v, v, true
+	// CloudWatch charges for what it is sent: a gauge that stays 0 must cost nothing at rest.
+	s.changed = s.changed || v != 0 || s.value != 0
+	s.value, s.pending = v, v
 }
 
 // Observe adds a value to a histogram.

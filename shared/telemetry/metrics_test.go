@@ -317,7 +317,8 @@ func TestEMF(t *testing.T) {
 	m.Add(telemetry.RequestsCompleted, 1)
 	m.Observe(telemetry.StepSeconds, 1.5, "source", "done")
 	m.Observe(telemetry.StepSeconds, 2.5, "source", "done")
-	m.Set(telemetry.QueueOldestSeconds, 0, "bundle")
+	m.Set(telemetry.QueueOldestSeconds, 0, "source") // stays 0
+	m.Set(telemetry.QueueOldestSeconds, 7.5, "bundle")
 	if err := m.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +327,7 @@ func TestEMF(t *testing.T) {
 		{
 			dimensions: map[string]string{"queue": "bundle"},
 			units:      map[string]string{"cachito_queue_oldest_seconds": "Seconds"},
-			values:     map[string][]float64{"cachito_queue_oldest_seconds": {0}},
+			values:     map[string][]float64{"cachito_queue_oldest_seconds": {7.5}},
 		},
 		{
 			dimensions: map[string]string{"step": "source", "outcome": "done"},
@@ -350,6 +351,15 @@ func TestEMF(t *testing.T) {
 	if err := m.Flush(); err != nil || out.Len() > 0 {
 		t.Errorf("nothing was counted since, and it writes %q, %v", out.String(), err)
 	}
+	m.Set(telemetry.QueueOldestSeconds, 0, "bundle")
+	if err := m.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := emfLines(t, out.String())[0].values["cachito_queue_oldest_seconds"]; !cmp.Equal(got, []float64{0}) {
+		t.Errorf("a gauge that became 0: got %v, want [0]", got)
+	}
+	out.Reset()
+	m.Set(telemetry.QueueOldestSeconds, 0, "bundle")
 	m.Add(telemetry.RequestsAccepted, 1)
 	if err := m.Flush(); err != nil {
 		t.Fatal(err)
