@@ -1,13 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cachito-serverless/cachito/shared/pipeline"
 	queuesqlite "github.com/cachito-serverless/cachito/shared/queue/sqlite"
 	"github.com/cachito-serverless/cachito/shared/request"
 	"github.com/cachito-serverless/cachito/shared/store"
@@ -38,6 +42,7 @@ func TestStopped(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the source is not fetched")
 	}
+	k.readsLog(id, request.ReasonSource)
 	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -65,5 +70,25 @@ func TestStopped(t *testing.T) {
 	d, err := q.Receive(t.Context(), store.SourceStep, time.Minute, 0)
 	if err != nil || d.RequestID != id || d.ReceiveCount != 1 {
 		t.Errorf("message: got %+v, %v; want that of request %d, as if for the first time", d, err, id)
+	}
+}
+
+// readsLog waits until the log of a running request tells something.
+func (k *killed) readsLog(id int64, want string) {
+	k.t.Helper()
+	text := ""
+	for deadline := time.Now().Add(3 * pipeline.HeartbeatEvery); ; time.Sleep(50 * time.Millisecond) {
+		res, err := http.Get(k.url + fmt.Sprintf("/api/v1/requests/%d/logs", id))
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if text = string(b); err == nil && strings.Contains(text, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			k.t.Fatalf("the log of a request whose source is fetched says %q (%v), want %q", text, err, want)
+		}
 	}
 }

@@ -51,8 +51,9 @@ func (c *call) accept(n store.New, step string) (request.Request, error) {
 	if err != nil {
 		return req, err
 	}
+	c.concerns(req.ID)
 	// The request exists: a client that goes away now must not leave it half scheduled.
-	ctx = context.WithoutCancel(ctx)
+	ctx = context.WithoutCancel(c.r.Context())
 	if err := c.Queue.Send(ctx, queue.Message{RequestID: req.ID, Step: step}, 0); err != nil {
 		c.log.ErrorContext(ctx, "request not scheduled", "cachito_request_id", req.ID, "error", err)
 		if _, err := c.Store.Update(ctx, req.ID, store.Update{State: request.StateFailed, Reason: request.ReasonNotEnqueued}); err != nil {

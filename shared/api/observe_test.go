@@ -65,6 +65,8 @@ func TestLinesOfACallNameIt(t *testing.T) {
 	created := w.ask(http.MethodPost, "/api/v1/requests", user, order(), "Content-Type", "application/json")
 	asked := w.ask(http.MethodGet, "/api/v1/requests/1", "", nil)
 	w.ask(http.MethodGet, "/api/v1/status/short", "", nil)
+	w.queue.err = errors.New("queue away")
+	refused := w.ask(http.MethodPost, "/api/v1/requests", user, order(), "Content-Type", "application/json")
 	calls := map[any]int{}
 	for line := range strings.Lines(logged.String()) {
 		var l map[string]any
@@ -73,12 +75,18 @@ func TestLinesOfACallNameIt(t *testing.T) {
 		}
 		call := l["http_request_id"]
 		calls[call]++
-		about := call == created.Header().Get("X-Request-Id") || call == asked.Header().Get("X-Request-Id")
-		if (l["cachito_request_id"] == 1.0) != about || strings.Count(line, "cachito_request_id") > 1 {
-			t.Errorf("about request 1: %v, got %s", about, line)
+		var about any
+		switch call {
+		case created.Header().Get("X-Request-Id"), asked.Header().Get("X-Request-Id"):
+			about = 1.0
+		case refused.Header().Get("X-Request-Id"):
+			about = 2.0 // stored, and not scheduled
+		}
+		if l["cachito_request_id"] != about || strings.Count(line, "cachito_request_id") > 1 {
+			t.Errorf("want it to be about request %v: %s", about, line)
 		}
 	}
-	want := map[any]int{created.Header().Get("X-Request-Id"): 2, asked.Header().Get("X-Request-Id"): 1}
+	want := map[any]int{created.Header().Get("X-Request-Id"): 2, asked.Header().Get("X-Request-Id"): 1, refused.Header().Get("X-Request-Id"): 2}
 	for call, n := range want {
 		if calls[call] != n {
 			t.Errorf("call %v: got %d lines, want %d\n%s", call, calls[call], n, logged.String())
