@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"runtime"
 	"strings"
 )
@@ -41,6 +42,8 @@ type BundleWriter struct {
 	stage *stages
 	batch *batch
 	names nameSet
+	// before is of WithNamesBefore.
+	before iter.Seq2[string, Mode]
 	// entries counts what was added.
 	entries int
 	err     error
@@ -52,6 +55,7 @@ type BundleOption func(*bundleSettings)
 
 type bundleSettings struct {
 	level, workers int
+	before         iter.Seq2[string, Mode]
 }
 
 // WithLevel sets the compression of headers and of Bytes: 1 to MaxLevel. It changes the archive's bytes.
@@ -62,6 +66,12 @@ func WithLevel(level int) BundleOption {
 // WithWorkers sets how many entries are encoded at the same time; it does not change the archive.
 func WithWorkers(n int) BundleOption {
 	return func(s *bundleSettings) { s.workers = n }
+}
+
+// WithNamesBefore tells ResumeBundleWriter which names lie before the checkpoint, so that others can follow below the
+// same first elements.
+func WithNamesBefore(names iter.Seq2[string, Mode]) BundleOption {
+	return func(s *bundleSettings) { s.before = names }
 }
 
 // NewBundleWriter begins a bundle on w, which is written to by another goroutine until Close or Abort.
@@ -81,7 +91,7 @@ func newBundleWriter(w io.Writer, at position, sum hash.Hash, opts []BundleOptio
 	for _, o := range opts {
 		o(&s)
 	}
-	b := &BundleWriter{level: s.level, names: nameSet{modes: map[string]Mode{}}}
+	b := &BundleWriter{level: s.level, names: nameSet{modes: map[string]Mode{}}, before: s.before}
 	if s.level <= Store || s.level > MaxLevel || s.workers < 1 {
 		b.fail(fmt.Errorf("bundle writer: level %d (1 to %d) or %d workers make no sense", s.level, MaxLevel, s.workers))
 		return b

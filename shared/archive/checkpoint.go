@@ -23,13 +23,17 @@ type Checkpoint struct {
 	SHA256State []byte `json:"sha256_state"`
 	Entries     int    `json:"entries"`
 	// Roots are the first elements of the names before it; a writer that goes on takes no more
-	// names below them, since it does not know which are there.
+	// names below them unless it is told which are there (WithNamesBefore).
 	Roots []string `json:"roots"`
 }
 
+// AtSegmentEnd reports whether nothing that was added waits to be compressed with what comes: a Checkpoint here leaves
+// no trace in the bytes. It is so after every file that is stored, or larger than MaxBatchedBytes.
+func (b *BundleWriter) AtSegmentEnd() bool { return b.batch == nil }
+
 // Checkpoint waits until everything added so far is written, and returns this place. Between entries
-// whose names begin with different elements ("deps" and "app") it leaves no trace in the bytes;
-// elsewhere it may end a segment earlier.
+// whose names begin with different elements ("deps" and "app"), and AtSegmentEnd, it leaves no trace in the
+// bytes; elsewhere it may end a segment earlier.
 func (b *BundleWriter) Checkpoint(ctx context.Context) (Checkpoint, error) {
 	if err := b.usable(); err != nil {
 		return Checkpoint{}, err
@@ -80,9 +84,18 @@ func ResumeBundleWriter(w io.Writer, c Checkpoint, opts ...BundleOption) (*Bundl
 		return nil, b.err
 	}
 	b.entries = c.Entries
-	b.names.closed = map[string]bool{}
-	for _, root := range c.Roots {
-		b.names.closed[root] = true
+	if b.before == nil {
+		b.names.closed = map[string]bool{}
+		for _, root := range c.Roots {
+			b.names.closed[root] = true
+		}
+		return b, nil
+	}
+	for name, mode := range b.before {
+		if err := b.names.add(name, mode); err != nil {
+			b.Abort()
+			return nil, fmt.Errorf("resuming a bundle: %w", err)
+		}
 	}
 	return b, nil
 }

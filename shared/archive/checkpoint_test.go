@@ -155,3 +155,66 @@ func TestBundlePrefixDependsOnDepsAlone(t *testing.T) {
 		t.Errorf("the first %d bytes differ", c.Size)
 	}
 }
+
+// TestResumedWithinARoot: at the end of a segment a checkpoint leaves no trace, and with the names before it more can
+// follow below the same root.
+func TestResumedWithinARoot(t *testing.T) {
+	entries := variety()
+	want, wantSum := write(t, entries)
+	places := 0
+	for n := 1; n < len(entries); n++ {
+		var head, tail bytes.Buffer
+		b := NewBundleWriter(&head)
+		for _, e := range entries[:n] {
+			if err := e.addTo(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !b.AtSegmentEnd() {
+			b.Abort()
+			continue
+		}
+		places++
+		c, err := b.Checkpoint(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Abort()
+		before := func(yield func(string, Mode) bool) {
+			for _, e := range entries[:n] {
+				if !yield(e.Name, e.Mode) {
+					return
+				}
+			}
+		}
+		if b, err = ResumeBundleWriter(&tail, c, WithNamesBefore(before)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Add(t.Context(), Header{Name: entries[n-1].Name, Mode: Dir}, Bytes(nil)); err == nil {
+			t.Errorf("after %d entries: the last one was added again", n)
+		}
+		b.Abort()
+		tail.Reset()
+		if b, err = ResumeBundleWriter(&tail, c, WithNamesBefore(before)); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries[n:] {
+			if err := e.addTo(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sum, err := b.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole := append(head.Bytes()[:c.Size:c.Size], tail.Bytes()...); !bytes.Equal(want, whole) {
+			t.Errorf("resumed after %d entries it is another bundle", n)
+		}
+		if diff := cmp.Diff(wantSum, sum); diff != "" {
+			t.Errorf("after %d entries: summary (-want +got):\n%s", n, diff)
+		}
+	}
+	if places < 3 {
+		t.Errorf("%d places to go on from: the test tests little", places)
+	}
+}

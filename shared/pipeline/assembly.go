@@ -45,52 +45,75 @@ type assembly struct {
 	files map[string]string // name in the bundle -> SHA-256 in the cache
 }
 
-// write writes the whole bundle: deps/, then app/, then the files at the root. What is written before app/ is
-// the second result. With a prefix, which lies in front already, deps/ is left out.
-func (a *assembly) write(l layers, prefix *prefixRecord) (archive.Summary, prefixRecord, error) {
+// write writes the whole bundle: deps/, then app/, then the files at the root. Its places are the second result. What a
+// prefix holds lies in front already and is left out.
+func (a *assembly) write(l layers, places []candidate, prefix *prefixRecord) (archive.Summary, []place, error) {
 	none := archive.Summary{}
-	made, err := a.beginning(l.deps, prefix)
-	if err != nil {
-		return none, made, err
+	if err := a.begin(l.deps, prefix); err != nil {
+		return none, nil, err
 	}
 	defer a.out.Abort()
+	made, err := a.deps(l.deps, places, prefix)
+	if err != nil {
+		return none, nil, err
+	}
 	if err := a.app(l.app); err != nil {
-		return none, made, err
+		return none, nil, err
 	}
 	root := append(slices.Clone(l.root), resolver.Entry{Path: EnvFileName, Inline: envFile(l.env)})
 	slices.SortFunc(root, func(x, y resolver.Entry) int { return strings.Compare(x.Path, y.Path) })
 	if err := a.entries("", root, a.src.CommitTime); err != nil {
-		return none, made, err
+		return none, nil, err
 	}
 	sum, err := a.out.Close()
 	if err != nil {
-		return none, made, fmt.Errorf("writing the bundle: %w", err)
+		return none, nil, fmt.Errorf("writing the bundle: %w", err)
 	}
 	return sum, made, nil
 }
 
-// beginning opens the archive and brings it to the place before app/.
-func (a *assembly) beginning(deps []resolver.Entry, prefix *prefixRecord) (prefixRecord, error) {
-	if prefix != nil {
-		var err error
-		if a.out, err = archive.ResumeBundleWriter(a.to, prefix.Place); err != nil {
-			return prefixRecord{}, fmt.Errorf("%w: %w", errResume, err)
-		}
-		a.done.Store(a.total - 1)
-		a.progress()
-		return *prefix, nil
+// begin opens the archive, at its beginning or behind the prefix.
+func (a *assembly) begin(deps []resolver.Entry, prefix *prefixRecord) error {
+	if prefix == nil {
+		a.out = archive.NewBundleWriter(a.to)
+		return nil
 	}
-	a.out = archive.NewBundleWriter(a.to)
-	err := a.deps(deps)
-	var place archive.Checkpoint
-	if err == nil {
-		place, err = a.out.Checkpoint(a.ctx)
-	}
+	end := prefix.end()
+	a.to.crc = end.CRC32
+	var err error
+	a.out, err = archive.ResumeBundleWriter(a.to, end.Checkpoint, archive.WithNamesBefore(namesOf(deps[:end.Entries])))
 	if err != nil {
-		a.out.Abort()
-		return prefixRecord{}, err
+		return fmt.Errorf("%w: %w", errResume, err)
 	}
-	return prefixRecord{Place: place, CRC32: a.to.crc}, nil
+	a.done.Store(int64(end.Entries) - 1)
+	a.progress()
+	return nil
+}
+
+// deps writes deps/ and everything below it that the prefix does not hold, and marks the places.
+func (a *assembly) deps(list []resolver.Entry, places []candidate, prefix *prefixRecord) ([]place, error) {
+	var made []place
+	n := 0
+	if prefix != nil {
+		made, n = slices.Clone(prefix.Places), prefix.end().Entries
+	} else if err := a.out.Add(a.ctx, archive.Header{Name: "deps", Mode: archive.Dir, ModTime: depsTime}, archive.Bytes(nil)); err != nil {
+		return nil, err
+	}
+	for _, c := range places[len(made):] {
+		if err := a.entries(depsDir, list[n:c.entries], depsTime); err != nil {
+			return nil, err
+		}
+		n = c.entries
+		if n < len(list) && !a.out.AtSegmentEnd() {
+			return nil, fmt.Errorf("the bundle has no place behind %s", list[n-1].Path)
+		}
+		checkpoint, err := a.out.Checkpoint(a.ctx)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, place{Entries: n, CRC32: a.to.crc, Checkpoint: checkpoint})
+	}
+	return made, a.entries(depsDir, list[n:], depsTime)
 }
 
 // lost names the cached file behind an error of content that is not what it was; files are encoded ahead,
@@ -106,14 +129,6 @@ func (a *assembly) lost(err error) error {
 	return errors.Join(archive.ErrDamaged, err) // a file of the source tree
 }
 
-// deps writes deps/ and everything below it.
-func (a *assembly) deps(list []resolver.Entry) error {
-	if err := a.out.Add(a.ctx, archive.Header{Name: "deps", Mode: archive.Dir, ModTime: depsTime}, archive.Bytes(nil)); err != nil {
-		return err
-	}
-	return a.entries("deps", list, depsTime)
-}
-
 // entries writes files in the order given, each below dir.
 func (a *assembly) entries(dir string, list []resolver.Entry, t time.Time) error {
 	for _, e := range list {
@@ -124,29 +139,40 @@ func (a *assembly) entries(dir string, list []resolver.Entry, t time.Time) error
 	return nil
 }
 
-func (a *assembly) entry(name string, e resolver.Entry, t time.Time) error {
+// depsDir is where the dependencies lie in a bundle.
+const depsDir = "deps/"
+
+// header is how an entry stands in a bundle.
+func header(name string, e resolver.Entry, t time.Time) archive.Header {
 	h := archive.Header{Name: name, Mode: archive.File, ModTime: t}
 	if e.Executable {
 		h.Mode = archive.Executable
 	}
 	switch {
-	case e.Deleted:
-		return nil
 	case e.Dir:
 		h.Mode = archive.Dir
-		return a.out.Add(a.ctx, h, archive.Bytes(nil))
 	case e.Link != "":
 		h.Mode, h.Linkname = archive.Link, e.Link
+	default:
+		h.Size = contentSize(e)
+	}
+	return h
+}
+
+func (a *assembly) entry(name string, e resolver.Entry, t time.Time) error {
+	if e.Deleted {
+		return nil
+	}
+	h := header(name, e, t)
+	switch {
+	case e.Dir, e.Link != "":
 		return a.out.Add(a.ctx, h, archive.Bytes(nil))
 	case e.Part != nil:
-		h.Size = e.Part.Size
 		a.files[name] = e.Part.Of.SHA256
 		return a.out.Add(a.ctx, h, a.cached(name, *e.Part))
 	case e.File == nil:
-		h.Size = int64(len(e.Inline))
 		return a.out.Add(a.ctx, h, archive.Bytes(e.Inline))
 	}
-	h.Size = e.File.Size
 	a.files[name] = e.File.SHA256
 	return a.out.Add(a.ctx, h, a.cached(name, resolver.Part{Of: *e.File, Size: e.File.Size, CRC32: e.File.CRC32}))
 }

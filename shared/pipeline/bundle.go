@@ -214,33 +214,32 @@ func (p *Pipeline) storePackages(ctx context.Context, w work, data packages.Data
 	return nil
 }
 
-// assemble makes the bundle, from an earlier one with the same dependencies where there is one.
+// assemble makes the bundle, from an earlier one that begins alike where there is one.
 func (p *Pipeline) assemble(ctx context.Context, w work, src sourceRecord, l layers, dir string) (archive.Summary, error) {
 	none := archive.Summary{}
-	key := prefixKey(l.deps)
-	prefix, err := p.findPrefix(ctx, key)
+	places := placesOf(l.deps, p.placeBytes)
+	prefix, err := p.findPrefix(ctx, places)
 	if err != nil {
 		return none, err
 	}
-	sum, made, err := p.writeBundle(ctx, w, src, l, dir, prefix)
+	sum, made, err := p.writeBundle(ctx, w, src, l, dir, places, prefix)
 	if prefix != nil && cannotBeCopied(err) && ctx.Err() == nil {
 		level := slog.LevelInfo // bundles expire
 		if errors.Is(err, blob.ErrChanged) {
 			level = slog.LevelWarn
 		}
 		p.Log.Log(ctx, level, "beginning of an earlier bundle not copied", "cachito_request_id", w.req.ID, "key", prefix.Bundle, "error", err)
-		sum, made, err = p.writeBundle(ctx, w, src, l, dir, nil)
+		sum, made, err = p.writeBundle(ctx, w, src, l, dir, places, nil)
 	}
-	if err != nil || key == "" {
-		return sum, err
+	if err != nil {
+		return none, err
 	}
-	// The newest bundle is the one that stays longest.
-	return sum, p.putSealed(ctx, key, made, true)
+	return sum, p.storePrefixes(ctx, places, made)
 }
 
 // writeBundle streams the bundle: deps/ first (its bytes depend on the lockfiles alone), then app/, then the
-// files at the root. Of a prefix that is given, deps/ is copied.
-func (p *Pipeline) writeBundle(ctx context.Context, w work, src sourceRecord, l layers, dir string, prefix *prefixRecord) (archive.Summary, prefixRecord, error) {
+// files at the root. A prefix that is given is copied, and the rest follows.
+func (p *Pipeline) writeBundle(ctx context.Context, w work, src sourceRecord, l layers, dir string, places []candidate, prefix *prefixRecord) (archive.Summary, prefixRecord, error) {
 	none := archive.Summary{}
 	var parts []blob.Part
 	if prefix != nil {
@@ -256,15 +255,14 @@ func (p *Pipeline) writeBundle(ctx context.Context, w work, src sourceRecord, l 
 		p: p, ctx: ctx, w: w, src: src, to: &crcWriter{w: out}, files: map[string]string{}, total: int64(len(l.deps)),
 		bar: &progressWriter{p: p, ctx: ctx, w: w},
 	}
-	sum, made, err := a.write(l, prefix)
+	sum, made, err := a.write(l, places, prefix)
 	if prefix != nil && cannotBeCopied(err) {
 		return none, prefixRecord{}, err // nothing is known to be lost yet
 	}
 	if err != nil {
 		return none, prefixRecord{}, p.dependencyLost(ctx, w, a.lost(err))
 	}
-	made.Bundle = key
-	return sum, made, out.Commit(ctx, key, true)
+	return sum, prefixRecord{Bundle: key, Places: made}, out.Commit(ctx, key, true)
 }
 
 // dependencyLost decides what a dependency that cannot be bundled means: when it is damaged or gone from

@@ -114,6 +114,8 @@ type Pipeline struct {
 	fetcher   *cache
 	renewer   renewer
 	pruneSize int // pruneSlice
+	// placeBytes is the constant of that name.
+	placeBytes int64
 
 	mu      sync.Mutex
 	running map[stepID]bool
@@ -150,7 +152,7 @@ func New(s Settings, d Deps) (*Pipeline, error) {
 	if s.CacheGrace <= 0 {
 		s.CacheGrace = pruneGrace
 	}
-	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}, pruneSize: pruneSlice}
+	p := &Pipeline{Deps: d, settings: s, resolvers: map[string]manager{}, running: map[stepID]bool{}, pruneSize: pruneSlice, placeBytes: placeBytes}
 	p.renewer = renewer{blobs: d.Blobs, clock: d.Clock, every: s.CacheGrace / renewals}
 	if longest := p.longestLifetime(); longest > 0 {
 		p.renewer.every = min(p.renewer.every, longest/renewals)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -232,10 +233,10 @@ func TestPrefixLost(t *testing.T) {
 			}
 			n++
 			var rec prefixRecord
-			if err := pr.getSealed(t.Context(), info.Key, maxPointerBytes, &rec); err != nil {
+			if err := pr.getSealed(t.Context(), info.Key, maxPrefixBytes, &rec); err != nil {
 				t.Fatal(err)
 			}
-			rec.Place.SHA256State = []byte("another form")
+			rec.Places[0].Checkpoint.SHA256State = []byte("another form")
 			if err := pr.putSealed(t.Context(), info.Key, rec, true); err != nil {
 				t.Fatal(err)
 			}
@@ -247,25 +248,110 @@ func TestPrefixLost(t *testing.T) {
 	})
 }
 
-// TestPrefixKey: everything that changes the bytes of deps/ changes the key.
-func TestPrefixKey(t *testing.T) {
-	seen := map[string]string{}
-	for _, text := range []string{
-		`[{"path":"a"}]`, `[{"path":"b"}]`, `[{"path":"a","executable":true}]`, `[{"path":"a","dir":true}]`,
-		`[{"path":"a","inline":"eA=="}]`, `[{"path":"a","link":"b"}]`, `[{"path":"a"},{"path":"b"}]`,
+// TestPlaces: everything that changes the bytes before a place changes its key, and nothing behind it does.
+func TestPlaces(t *testing.T) {
+	file := func(path string, size int64) resolver.Entry {
+		return resolver.Entry{Path: path, File: &resolver.File{SHA256: path, Size: size}}
+	}
+	t.Run("keys", func(t *testing.T) {
+		seen := map[string]string{}
+		for _, text := range []string{
+			`[{"path":"a"}]`, `[{"path":"b"}]`, `[{"path":"a","executable":true}]`, `[{"path":"a","dir":true}]`,
+			`[{"path":"a","inline":"eA=="}]`, `[{"path":"a","link":"b"}]`, `[{"path":"a"},{"path":"b"}]`,
+		} {
+			var entries []resolver.Entry
+			if err := json.Unmarshal([]byte(text), &entries); err != nil {
+				t.Fatal(err)
+			}
+			if got := placesOf(entries, placeBytes); got != nil {
+				t.Errorf("%s: got %v although nothing of it is in the cache", text, got)
+			}
+			entries[0].File = &resolver.File{SHA256: "00", Size: 1}
+			got := placesOf(entries, placeBytes)
+			if len(got) != 1 || got[0].entries != len(entries) {
+				t.Fatalf("%s: got %v, want its end", text, got)
+			}
+			if other, ok := seen[got[0].key]; ok {
+				t.Errorf("%s has the key of %s", text, other)
+			}
+			seen[got[0].key] = text
+		}
+	})
+	t.Run("where", func(t *testing.T) {
+		list := []resolver.Entry{
+			file("a.zip", 60), file("b.txt", 60), {Path: "c", Link: "a.zip"}, file("d.zip", 10), file("e.zip", 99), file("f.zip", 1), file("g.zip", 5),
+		}
+		where := func(list []resolver.Entry) (ends []int) {
+			for _, c := range placesOf(list, 100) {
+				ends = append(ends, c.entries)
+			}
+			return ends
+		}
+		// b.txt is compressed with its neighbours, so the first place is behind d.zip.
+		if diff := cmp.Diff([]int{4, 6, 7}, where(list)); diff != "" {
+			t.Errorf("places (-want +got):\n%s", diff)
+		}
+		changed := slices.Clone(list)
+		changed[6] = file("h.zip", 7)
+		one, other := placesOf(list, 100), placesOf(changed, 100)
+		if one[0] != other[0] || one[1] != other[1] || one[2].key == other[2].key {
+			t.Errorf("with another end: got %v and %v", one, other)
+		}
+		var many []resolver.Entry
+		for i := range 3 * maxPlaces {
+			many = append(many, file(fmt.Sprintf("%04d.zip", i), 100))
+		}
+		if got := where(many); len(got) != maxPlaces || got[maxPlaces-1] != len(many) || got[0] != 1 {
+			t.Errorf("of many: got %v", got)
+		}
+	})
+}
+
+// TestChangedLockfile: a bundle with other dependencies begins with the copy of what they have in common.
+func TestChangedLockfile(t *testing.T) {
+	w := newWorld(t)
+	const size = 100_000
+	repo := w.git.Init("o/changing")
+	var names []string
+	for i := range 6 {
+		names = append(names, fmt.Sprintf("dep-%d.zip", i))
+		w.serve("/"+names[i], noise(uint64(i), size))
+	}
+	w.serve("/new.zip", noise(9, size))
+	w.serve("/dep-9.zip", noise(10, size))
+	without := func(i int) []string { return slices.Delete(slices.Clone(names), i, i+1) }
+	counted := &reading{n: map[string]int64{}}
+	pr := w.start(-1, func(_ *Settings, d *Deps) { counted.Blob, d.Blobs = d.Blobs, counted })
+	defer pr.close()
+	pr.placeBytes = 2 * size
+	for _, c := range []struct {
+		name  string
+		needs []string
+		read  int64 // dependencies that are read for the bundle
+	}{
+		{"first", names, 6},
+		{"same", names, 0},
+		{"one more at the end", append(slices.Clone(names), "new.zip"), 1},
+		{"without the last", without(5), 1}, // the last place is behind the fourth
+		{"without the third", without(2), 3},
+		{"without the first", without(0), 5},
+		{"all again", names, 0},
 	} {
-		var entries []resolver.Entry
-		if err := json.Unmarshal([]byte(text), &entries); err != nil {
-			t.Fatal(err)
+		ref := repo.Commit(map[string]string{"needs.txt": strings.Join(c.needs, "\n"), "README": c.name})
+		req := pr.finishCounted(t, w.git.URL("o/changing"), ref, func() { counted.taken() }, func(step string) {
+			if step != StepBundle {
+				return
+			}
+			if got := counted.taken()["deps"]; got != c.read*size {
+				t.Errorf("%s: %d bytes of dependencies were read, want those of %d", c.name, got, c.read)
+			}
+		})
+		alone := w.onOtherData(t).start(-1)
+		want := alone.finish(t, w.git.URL("o/changing"), ref, nil, "synthetic")
+		alone.close()
+		if diff := cmp.Diff(*want.Bundle, *req.Bundle); diff != "" {
+			t.Errorf("%s (-without earlier bundles and places +with):\n%s", c.name, diff)
 		}
-		if got := prefixKey(entries); got != "" {
-			t.Errorf("%s: got %s although nothing of it is in the cache", text, got)
-		}
-		entries[0].File = &resolver.File{SHA256: "00", Size: 1}
-		key := prefixKey(entries)
-		if other, ok := seen[key]; ok || key == "" {
-			t.Errorf("%s has the key %q, of %s", text, key, other)
-		}
-		seen[key] = text
+		pr.unpacked(t, req)
 	}
 }
