@@ -91,6 +91,7 @@ func checkLog(t *testing.T, text string, done, failed int64) {
 			Msg, Path, Step, Method string
 			ID                      int64  `json:"cachito_request_id"`
 			Call                    string `json:"http_request_id"`
+			Trace                   string `json:"trace_id"`
 		}
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("%s: %v", line, err)
@@ -101,6 +102,9 @@ func checkLog(t *testing.T, text string, done, failed int64) {
 				t.Errorf("a line without a request: %s", line)
 			}
 			continue
+		}
+		if l.Trace == "" {
+			t.Errorf("a line without its trace: %s", line)
 		}
 		if l.Step == "" && l.Call == "" {
 			t.Errorf("a line of neither a call nor a step: %s", line)

@@ -65,7 +65,9 @@ func (p *Pipeline) handle(ctx context.Context, d queue.Delivery, retry *bool) er
 	started := p.Clock()
 	log := p.Log.With("cachito_request_id", d.RequestID, "step", d.Step, "attempt", d.ReceiveCount)
 	var added atomic.Int64
-	err := p.run(ctx, d, &added)
+	var span telemetry.SpanID
+	err := p.run(ctx, d, &added, &span)
+	ctx = telemetry.Within(ctx, p.Tracer, span) // what becomes of the message belongs to its step
 	elapsed := p.Clock().Sub(started)
 	log = log.With("elapsed_ms", elapsed.Milliseconds())
 	how := endingOf(ctx, d, err)
@@ -228,13 +230,14 @@ func (p *Pipeline) say(ctx context.Context, log *slog.Logger, level slog.Level, 
 }
 
 // run does one step with its heartbeat, its log and a net under panics.
-func (p *Pipeline) run(ctx context.Context, d queue.Delivery, added *atomic.Int64) (err error) {
+func (p *Pipeline) run(ctx context.Context, d queue.Delivery, added *atomic.Int64, at *telemetry.SpanID) (err error) {
 	req, err := p.Store.Get(ctx, d.RequestID)
 	if err != nil {
 		return err
 	}
 	before := ctx
 	ctx, span := p.trace(ctx, req, d)
+	*at = span.ID()
 	defer func() { endTrace(before, span, d, err) }()
 	logs := requestlog.New(p.Blobs, req.ID, p.Clock)
 	w := work{req: req, step: d.Step, log: logs.Logger(), added: added}

@@ -124,6 +124,15 @@ func WithTracer(ctx context.Context, t Tracer) context.Context {
 	return context.WithValue(ctx, scopeKey{}, &scope{tracer: t})
 }
 
+// Within returns a context whose work belongs to a span that was begun elsewhere. With a nil tracer or no span it
+// is ctx itself.
+func Within(ctx context.Context, t Tracer, at SpanID) context.Context {
+	if t == nil || at.IsZero() {
+		return ctx
+	}
+	return context.WithValue(ctx, scopeKey{}, &scope{tracer: t, at: at})
+}
+
 // Current is the span that the context's work belongs to; zero: none.
 func Current(ctx context.Context) SpanID {
 	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {

@@ -129,6 +129,12 @@ func TestSpansHangTogether(t *testing.T) {
 	if diff := cmp.Diff(want, m.begun); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if got := telemetry.Current(telemetry.Within(t.Context(), m, span.ID())); got != span.ID() {
+		t.Errorf("within: got %v, want %v", got, span.ID())
+	}
+	if got := telemetry.Current(telemetry.Within(inner, m, telemetry.SpanID{})); got != span.ID() {
+		t.Errorf("within nothing: got %v, want what it was", got)
+	}
 	if got := telemetry.Current(inner); got != span.ID() {
 		t.Errorf("current: got %v, want %v", got, span.ID())
 	}
