@@ -112,10 +112,8 @@ func (r *run) describeNPM(p *Project, d *dependency) error {
 		return fault.Client(fault.InvalidFileFormat, "%s:%d: the resolution %q is none", p.lock.path, d.entry.line, shorten(d.entry.resolution))
 	}
 	registry := r.registry
-	if own := p.config.registryOf(d.name); own != "" && !registry.Has(own) {
+	if own := p.config.registryOf(d.name, r.jsr); own != "" && !registry.Has(own) {
 		registry = javascript.Registry{Base: own}
-	} else if scope, _, _ := strings.Cut(d.name, "/"); scope == "@jsr" && own == "" && r.jsr != "" {
-		registry = javascript.Registry{Base: r.jsr}
 	}
 	d.url = registry.Tarball(d.name, d.version)
 	d.source = d.url

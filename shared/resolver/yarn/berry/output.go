@@ -202,6 +202,7 @@ func (r *run) unverifiedArchives(ctx context.Context, p *Project) ([]resolver.En
 		}
 	}
 	var out []resolver.Entry
+	p.ownCache = len(archives) > 0
 	for _, name := range archives {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -211,9 +212,9 @@ func (r *run) unverifiedArchives(ctx context.Context, p *Project) ([]resolver.En
 			return nil, err
 		}
 		if known[sum] {
-			p.ownCache = true
 			continue
 		}
+		p.ownCache = false
 		r.in.Log.WarnContext(ctx, "An archive in the repository is left out of the bundle: the lockfile has no such checksum", "file", name)
 		out = append(out, resolver.Entry{Path: name, Deleted: true})
 	}

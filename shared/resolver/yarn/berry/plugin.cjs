@@ -31,7 +31,7 @@ module.exports = {
         onHit: () => opts.report.reportCacheHit(locator),
         onMiss: () => opts.report.reportCacheMiss(locator),
         loader: async () => await tgzUtils.convertToZip(readFileSync(join(deps, file)), {
-          configuration: opts.project.configuration,
+          // Nothing more: Yarn 3.2 sends all of this to a worker.
           compressionLevel: opts.project.configuration.get(`compressionLevel`),
           prefixPath,
           stripComponents: 1,

@@ -29,7 +29,7 @@ type Project struct {
 	deps    []*dependency
 	// yarn is the release that the bundle brings, once it is fetched.
 	yarn *bundledYarn
-	// ownCache: the repository holds archives of Yarn's that the lockfile vouches for (a zero-install).
+	// ownCache: the repository holds archives of Yarn's, and the lockfile vouches for all of them (a zero-install).
 	ownCache bool
 	// moved are checksums of the lockfile that are others in the bundle, by entry.
 	moved map[*entry]string
@@ -38,7 +38,7 @@ type Project struct {
 // member is a package of the project.
 type member struct {
 	dir      string // relative to the project
-	entry    *entry
+	entry    *entry // nil when the lockfile lacks it
 	manifest manifest
 }
 
@@ -123,6 +123,9 @@ func (r *run) findMembers(ctx context.Context, p *Project, root manifest) error 
 		}
 		p.members = append(p.members, m)
 	}
+	if !slices.ContainsFunc(p.members, func(m member) bool { return m.dir == "." }) {
+		p.members = append(p.members, member{dir: ".", manifest: root})
+	}
 	return nil
 }
 
@@ -131,7 +134,7 @@ func (r *run) findMembers(ctx context.Context, p *Project, root manifest) error 
 func (p *Project) describe(root manifest, ref string) {
 	name, version := root.name, root.version
 	for _, m := range p.members {
-		if name == "" && m.dir == "." {
+		if name == "" && m.dir == "." && m.entry != nil {
 			name = m.entry.locator.name
 		}
 	}

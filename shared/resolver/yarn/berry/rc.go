@@ -143,11 +143,15 @@ var variable = regexp.MustCompile(`\$\{([A-Za-z0-9_]+)(?::?-([^}]*))?\}`)
 
 // registryOf is the registry that Yarn asks for a package by the project's own settings; "" when it is not set, or
 // depends on a variable that only the machine of the developer has.
-func (c rc) registryOf(name string) string {
+// jsr is the registry of the scope @jsr, which Yarn knows by itself; empty: it has none of its own.
+func (c rc) registryOf(name, jsr string) string {
 	registry := c.registry
-	if scope, _, ok := strings.Cut(name, "/"); ok {
-		if own := c.scopes[strings.TrimPrefix(scope, "@")]; own != "" {
+	if scope, _, ok := strings.Cut(strings.TrimPrefix(name, "@"), "/"); ok {
+		switch own := c.scopes[scope]; {
+		case own != "":
 			registry = own
+		case scope == "jsr" && jsr != "":
+			return jsr
 		}
 	}
 	registry = variable.ReplaceAllString(registry, "$2")
