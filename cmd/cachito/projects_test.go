@@ -49,6 +49,7 @@ func TestProjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(host.Close)
+	optIn := []string{"CACHITO_PACKAGE_MANAGERS=all"}
 	for _, project := range []project{
 		{"spf13/cobra", "adbc8813901bba65827259daa8e22ff94ec1f30e", "gomod", "", nil, checkGo},
 		{"caddyserver/caddy", "0cf03d32f7d99cf160d5375e8a40fbe3d910d515", "gomod", "", nil, checkGo},
@@ -65,6 +66,11 @@ func TestProjects(t *testing.T) {
 		{"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", wheelsFor(t, "requirements-web.txt"), nil, checkPip("requirements-web.txt", "import flask, sqlalchemy, thrift")},
 		{"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", `{"pip": [{"requirements_files": ["requirements-web.txt"]}]}`, nil, checkPipSources},
 		{"readthedocs/readthedocs.org", "7937196123747181054d4c2361ec81f93c37f8f2", "pip", `{"pip": [{"requirements_files": ["requirements/docs.txt"]}]}`, nil, checkPipSources},
+		{"unjs/defu", "80c0146afb11ebd86183a579ec469f3abd976695", "pnpm", "", optIn, checkPNPM("pnpm install --frozen-lockfile && pnpm run build && pnpm exec vitest run")},
+		// Its build lists files with git; its bundle has no history.
+		{"vuejs/core", "e2bede96134f757aad5c5b33ac9be055022dbfc8", "pnpm", "", optIn, checkPNPM("pnpm install --frozen-lockfile && git init -q && git add . && pnpm run build")},
+		// The install script of unrs-resolver looks for its program where pnpm does not link it for this project, and downloads it.
+		{"vitejs/vite", "a98c8d95d552c6fa98ab66fb810f5b39ad5abf49", "pnpm", "", optIn, checkPNPM("pnpm install --frozen-lockfile --ignore-scripts && cd packages/vite && pnpm run build-bundle")},
 	} {
 		t.Run(project.name, func(t *testing.T) {
 			from := filepath.Join(mirrors, strings.Replace(project.name, "/", "+", 1), "repo")
