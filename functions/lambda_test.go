@@ -1,5 +1,5 @@
 // Package functions_test runs each function's real binary under Lambda's Runtime Interface Emulator, over the
-// adapters for AWS. It runs in make test-aws.
+// adapters for AWS. All but one test run in make test-aws.
 package functions_test
 
 import (
@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/function/functiontest"
 	"github.com/cachito-serverless/cachito/shared/packages"
@@ -45,6 +46,30 @@ const (
 	// lambdaAnswer is the largest answer that Lambda takes.
 	lambdaAnswer = 6 << 20
 )
+
+// mainLines is how long a function's program may be: it wires, and nothing else.
+const mainLines = 60
+
+// TestMainsAreThin: each function is one short file.
+func TestMainsAreThin(t *testing.T) {
+	files, err := filepath.Glob("*/*.go")
+	must(t, err)
+	var want []string
+	for _, name := range names {
+		want = append(want, filepath.Join(name, "main.go"))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, files); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		must(t, err)
+		if n := bytes.Count(content, []byte("\n")); n >= mainLines {
+			t.Errorf("%s has %d lines, want less than %d", file, n, mainLines)
+		}
+	}
+}
 
 // TestSizes: what Lambda has to load.
 func TestSizes(t *testing.T) {
