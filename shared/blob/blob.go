@@ -62,7 +62,7 @@ type Writer interface {
 	Abort() error
 }
 
-// Part is a piece of a composed object: a range of an existing object, or bytes.
+// Part is a piece of a new object: a range of an existing one, or bytes.
 type Part struct {
 	Key    string // when empty: Bytes
 	Offset int64
@@ -99,10 +99,6 @@ type Blob interface {
 
 	// Touch renews an object's last use, so that pruning leaves it alone. ErrNotFound.
 	Touch(ctx context.Context, key string) error
-
-	// Compose makes a new object of parts, copying inside the storage where it can.
-	// ErrNotFound when a part is missing; overwrite as Put.
-	Compose(ctx context.Context, key string, parts []Part, overwrite bool) error
 
 	// List yields every object whose key begins with prefix, in key order.
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]

@@ -124,6 +124,16 @@ func (w *world) create(content string) blob.Writer {
 	return wr
 }
 
+// compose makes an object of parts alone.
+func (w *world) compose(key string, parts []blob.Part, overwrite bool) error {
+	w.Helper()
+	wr, err := w.b.CreateAt(w.Context(), key, parts...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(wr.Commit(w.Context(), key, overwrite), wr.Abort())
+}
+
 // badKeys break the rules of the package comment of blob, one each.
 var badKeys = []string{
 	"", "/", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b", "../a", "a/..",

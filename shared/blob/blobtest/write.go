@@ -110,7 +110,7 @@ var writeCases = []testCase{
 			{"the same twice", []blob.Part{{Key: "b", Length: -1}, {Key: "b", Length: -1}}, "abcdefabcdef"},
 		} {
 			key := "out/" + c.name
-			w.ok(w.b.Compose(w.Context(), key, c.parts, false))
+			w.ok(w.compose(key, c.parts, false))
 			w.content(key, c.want)
 		}
 	}},
@@ -125,15 +125,15 @@ var writeCases = []testCase{
 			"overflow":            {Key: "a", Offset: huge, Length: huge},
 			"long":                {Key: "a", Offset: 1, Length: huge},
 		} {
-			if err := w.b.Compose(w.Context(), "out", []blob.Part{{Bytes: []byte("x")}, part}, true); err == nil {
+			if err := w.compose("out", []blob.Part{{Bytes: []byte("x")}, part}, true); err == nil {
 				w.Errorf("%s: it was composed", name)
 			}
 		}
-		w.is("a missing part", w.b.Compose(w.Context(), "out", []blob.Part{{Key: "a", Length: -1}, {Key: "none", Length: -1}}, true), blob.ErrNotFound)
+		w.is("a missing part", w.compose("out", []blob.Part{{Key: "a", Length: -1}, {Key: "none", Length: -1}}, true), blob.ErrNotFound)
 		w.missing("out")
-		w.is("a taken key", w.b.Compose(w.Context(), "taken", []blob.Part{{Key: "a", Length: -1}}, false), blob.ErrExists)
+		w.is("a taken key", w.compose("taken", []blob.Part{{Key: "a", Length: -1}}, false), blob.ErrExists)
 		w.content("taken", "content of taken")
-		w.ok(w.b.Compose(w.Context(), "taken", []blob.Part{{Bytes: []byte("<")}, {Key: "taken", Length: 7}, {Bytes: []byte(">")}}, true))
+		w.ok(w.compose("taken", []blob.Part{{Bytes: []byte("<")}, {Key: "taken", Length: 7}, {Bytes: []byte(">")}}, true))
 		w.content("taken", "<content>")
 	}},
 	{"a stream under a known key", func(w *world) {
@@ -253,10 +253,10 @@ var writeCases = []testCase{
 			_, atErr := w.b.CreateAt(w.Context(), key)
 			part := []blob.Part{{Bytes: []byte("x")}}
 			for name, err := range map[string]error{
-				"Put":      w.b.Put(w.Context(), key, []byte("x"), true),
-				"Commit":   w.create("x").Commit(w.Context(), key, true),
-				"Compose":  w.b.Compose(w.Context(), key, part, true),
-				"CreateAt": atErr, "Get": getErr, "Open": openErr, "Stat": statErr,
+				"Put":                  w.b.Put(w.Context(), key, []byte("x"), true),
+				"Commit":               w.create("x").Commit(w.Context(), key, true),
+				"CreateAt with a part": w.compose(key, part, true),
+				"CreateAt":             atErr, "Get": getErr, "Open": openErr, "Stat": statErr,
 				"Touch":  w.b.Touch(w.Context(), key),
 				"Delete": w.b.Delete(w.Context(), key),
 			} {

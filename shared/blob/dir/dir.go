@@ -226,16 +226,6 @@ func (b *Blob) PresignGet(context.Context, string, time.Duration, map[string]str
 	return "", blob.ErrNoPresign
 }
 
-// Compose implements blob.Blob by copying.
-func (b *Blob) Compose(ctx context.Context, key string, parts []blob.Part, overwrite bool) error {
-	w, err := b.CreateAt(ctx, key, parts...)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	return w.Commit(ctx, key, overwrite)
-}
-
 // copyPart copies a range, and compares its CRC on the way.
 func (b *Blob) copyPart(ctx context.Context, w io.Writer, part blob.Part) error {
 	if part.Key == "" {

@@ -36,7 +36,7 @@ func (b *Blob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (bl
 	w.key = key
 	for i, part := range parts {
 		if err := b.copyPart(ctx, w, part); err != nil {
-			return nil, errors.Join(fmt.Errorf("composing %s, part %d: %w", key, i+1, err), w.Abort())
+			return nil, errors.Join(fmt.Errorf("beginning object %s, part %d: %w", key, i+1, err), w.Abort())
 		}
 	}
 	return w, nil

@@ -187,9 +187,9 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-// TestCompose: small pieces are collected, large ones copied inside the storage; versitygw refuses parts that
+// TestCopies: small pieces are collected, large ones copied inside the storage; versitygw refuses parts that
 // are too small.
-func TestCompose(t *testing.T) {
+func TestCopies(t *testing.T) {
 	const mb = 1 << 20
 	for _, s := range servers {
 		l := &awsclienttest.Losing{Base: awsclienttest.Transport(), Operation: operation}
@@ -225,7 +225,7 @@ func TestCompose(t *testing.T) {
 			} {
 				t.Run(c.name, func(t *testing.T) {
 					before := l.Calls("UploadPartCopy")
-					if err := b.Compose(t.Context(), "out", c.parts, true); err != nil {
+					if err := compose(t.Context(), b, "out", c.parts, true); err != nil {
 						t.Fatal(err)
 					}
 					same(t, "object", get(t, b, "out"), c.want)
@@ -235,7 +235,7 @@ func TestCompose(t *testing.T) {
 				})
 			}
 			t.Run("a taken key", func(t *testing.T) {
-				err := b.Compose(t.Context(), "big", []blob.Part{{Key: "o+d d/é", Length: -1}}, false)
+				err := compose(t.Context(), b, "big", []blob.Part{{Key: "o+d d/é", Length: -1}}, false)
 				if !errors.Is(err, blob.ErrExists) {
 					t.Errorf("got %v, want ErrExists", err)
 				}
@@ -304,8 +304,8 @@ func TestReserved(t *testing.T) {
 			t.Errorf("Put(%s): got %v, want ErrInvalidKey", key, err)
 		}
 		part := []blob.Part{{Key: key, Length: -1}}
-		if err := b.Compose(t.Context(), "k", part, true); !errors.Is(err, blob.ErrInvalidKey) {
-			t.Errorf("Compose of %s: got %v, want ErrInvalidKey", key, err)
+		if err := compose(t.Context(), b, "k", part, true); !errors.Is(err, blob.ErrInvalidKey) {
+			t.Errorf("CreateAt of %s: got %v, want ErrInvalidKey", key, err)
 		}
 	}
 	long := strings.Repeat("l", blob.MaxKeyBytes)

@@ -74,6 +74,16 @@ func (s server) open(t testing.TB, transport http.RoundTripper, opts ...Option) 
 	return New(s.config(t, transport), sure.bucket, opts...)
 }
 
+// compose makes an object of parts alone.
+func compose(ctx context.Context, b *Blob, key string, parts []blob.Part, overwrite bool) error {
+	w, err := b.CreateAt(ctx, key, parts...)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	return w.Commit(ctx, key, overwrite)
+}
+
 // uploads are the keys of the unfinished uploads.
 func (b *Blob) uploads(t testing.TB) []string {
 	t.Helper()

@@ -142,7 +142,7 @@ func (u *upload) copy(ctx context.Context, s source) error {
 			u.grow(have + int(n))
 			u.buf = u.buf[:have+int(n)]
 			if err := u.b.readRange(ctx, s.key, s.etag, u.buf[have:], left.offset); err != nil {
-				return sourceError(err)
+				return err
 			}
 			read, readCRC = read+n, crc32.Update(readCRC, crc32.IEEETable, u.buf[have:])
 			if len(u.buf) == PartBytes {
@@ -157,14 +157,6 @@ func (u *upload) copy(ctx context.Context, s source) error {
 		return fmt.Errorf("range %d+%d of object %s: %w", s.offset, s.length, s.key, blob.ErrChanged)
 	}
 	return nil
-}
-
-// sourceError: a source that was overwritten is read again from its beginning.
-func sourceError(err error) error {
-	if errors.Is(err, errOverwritten) {
-		return fmt.Errorf("%w: %w", errUndecided, err)
-	}
-	return err
 }
 
 // begin makes it a multipart upload, and takes the next part's number.
@@ -246,7 +238,7 @@ func (u *upload) copyPart(ctx context.Context, s source, n int64) error {
 		})
 		switch {
 		case status(err) == http.StatusPreconditionFailed:
-			err = sourceError(fmt.Errorf("object %s: %w", s.key, errOverwritten))
+			err = fmt.Errorf("object %s: %w", s.key, errOverwritten)
 		case err != nil && code(err) == "NoSuchUpload":
 			err = fmt.Errorf("copying from object %s: %w", s.key, err)
 		case err != nil:

@@ -23,8 +23,10 @@ func (b *Blob) Create(ctx context.Context) (blob.Writer, error) {
 	return &writer{b: b, ctx: ctx, up: b.newUpload(TemporaryPrefix + rand.Text())}, nil
 }
 
-// CreateAt implements blob.Blob: what is larger than 5 MiB is uploaded under its key at once, which nobody sees
-// before Commit. Copies of parts run in the background; their errors come with a later Write, or with Commit.
+// CreateAt implements blob.Blob. What is larger than 5 MiB is uploaded under its key at once, which nobody sees before
+// Commit; what is smaller is one write then. Ranges of 5 MiB and more are copied inside S3, side by side; smaller
+// ones, and bytes, are collected into parts of that size. Copies run in the background: their errors come with a
+// later Write, or with Commit.
 func (b *Blob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (blob.Writer, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func (b *Blob) CreateAt(ctx context.Context, key string, parts ...blob.Part) (bl
 	return &writer{b: b, ctx: ctx, up: up, key: key}, nil
 }
 
-// changedError: what Compose does again with the object's new version, a stream cannot.
+// changedError makes the port's error of a source that was overwritten.
 func changedError(err error) error {
 	if errors.Is(err, errOverwritten) {
 		return fmt.Errorf("%w: %w", blob.ErrChanged, err)
@@ -160,28 +162,13 @@ func (w *writer) Abort() error {
 	return err
 }
 
-// Compose implements blob.Blob. Ranges of 5 MiB and more are copied inside S3, side by side; smaller ones, and
-// bytes, are collected into parts of that size. What has at most 5 MiB is one write.
-func (b *Blob) Compose(ctx context.Context, key string, parts []blob.Part, overwrite bool) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	return again(ctx, func() error {
-		up := b.newUpload(key)
-		err := b.fill(ctx, up, parts)
-		if err == nil {
-			err = up.finish(ctx, overwrite)
-		}
-		return errors.Join(err, up.abort(ctx))
-	})
-}
-
+// fill puts the parts into an upload.
 func (b *Blob) fill(ctx context.Context, up *upload, parts []blob.Part) error {
 	heads := map[string]*sdk.HeadObjectOutput{}
 	for i, part := range parts {
 		if part.Key == "" {
 			if err := up.write(ctx, part.Bytes); err != nil {
-				return fmt.Errorf("composing %s, part %d: %w", up.key, i+1, err)
+				return fmt.Errorf("beginning object %s, part %d: %w", up.key, i+1, err)
 			}
 			continue
 		}
@@ -193,7 +180,7 @@ func (b *Blob) fill(ctx context.Context, up *upload, parts []blob.Part) error {
 			err = up.copyFrom(ctx, part, heads[part.Key])
 		}
 		if err != nil {
-			return fmt.Errorf("composing %s, part %d: %w", up.key, i+1, err)
+			return fmt.Errorf("beginning object %s, part %d: %w", up.key, i+1, err)
 		}
 	}
 	return nil
