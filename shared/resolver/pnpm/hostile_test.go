@@ -71,6 +71,7 @@ func TestRefused(t *testing.T) {
 		{"JSON", lockOf(`{"lockfileVersion": "9.0"}`), "InvalidFileFormat", `pnpm-lock.yaml, line 1: want a key at the left margin, as pnpm writes it, got "{\"lockfileVersion\": \"9.0\"}"`},
 		{"HTML", lockOf(`<!DOCTYPE html>`), "InvalidFileFormat", `pnpm-lock.yaml, line 1: want a key at the left margin, as pnpm writes it, got "<!DOCTYPE html>"`},
 		{"a tab", lock9("packages:\n\ta@1.0.0: {}"), "InvalidFileFormat", `pnpm-lock.yaml, line 4: want a key at the left margin, as pnpm writes it, got "\ta@1.0.0: {}"`},
+		{"an end of line of its own kind", lock9("packages:\n  a@1.0.0:\r   resolution: " + good), "InvalidFileFormat", "pnpm-lock.yaml, line 4: an end of line that is neither LF nor CR LF"},
 		{"bad indentation", lock9("packages:\n    a@1.0.0:\n      resolution: " + good + "\n  b@1.0.0:\n    resolution: " + good), "InvalidFileFormat", "pnpm-lock.yaml, line 6: the indentation fits nothing above it"},
 		{"a section twice", lock9("packages: {}\npackages: {}"), "InvalidFileFormat", `pnpm-lock.yaml, line 4: "packages" is there twice`},
 		{"a package twice", lock9("packages:\n  a@1.0.0:\n    resolution: " + good + "\n  'a@1.0.0':\n    resolution: " + good), "InvalidFileFormat", `pnpm-lock.yaml, line 6: "a@1.0.0" is there twice in packages`},

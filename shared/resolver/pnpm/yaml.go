@@ -1,6 +1,7 @@
 package pnpm
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"regexp"
@@ -38,6 +39,9 @@ func (d document) parse(text []byte) (node *yaml.Node, err error) {
 			node, err = nil, d.fault(1, "cannot be read as YAML")
 		}
 	}()
+	if at := oddBreak(text); at >= 0 {
+		return nil, d.fault(1+bytes.Count(text[:at], []byte("\n")), "an end of line that is neither LF nor CR LF")
+	}
 	var root yaml.Node
 	err = yaml.NewDecoder(strings.NewReader(string(text))).Decode(&root)
 	if errors.Is(err, io.EOF) {
@@ -61,6 +65,24 @@ func (d document) parse(text []byte) (node *yaml.Node, err error) {
 		return nil, nil
 	}
 	return root.Content[0], nil
+}
+
+// oddBreak finds what YAML takes for the end of a line, and hardly anything else does; -1: there is none.
+func oddBreak(text []byte) int {
+	for _, odd := range []string{"\u0085", "\u2028", "\u2029"} {
+		if at := bytes.Index(text, []byte(odd)); at >= 0 {
+			return at
+		}
+	}
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(text[at:], '\r')
+		if next < 0 {
+			return -1
+		}
+		if at += next; at+1 == len(text) || text[at+1] != '\n' {
+			return at
+		}
+	}
 }
 
 func (d document) refuseAliases(n *yaml.Node) error {
