@@ -188,4 +188,4 @@ tidy-check: ## Fail when go.mod or go.sum are not tidy
 
 .PHONY: clean
 clean: ## Remove what the targets made (not ./cachito-data)
-	rm -rf bin dist .tools $(WEB)/node_modules $(WEB)/test-results
+	rm -rf bin dist .tools .aws-sam $(WEB)/node_modules $(WEB)/test-results
