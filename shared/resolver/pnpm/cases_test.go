@@ -318,6 +318,7 @@ func TestPURLs(t *testing.T) {
 	for _, test := range []struct{ name, version, want string }{
 		{"@types/ms", "0.7.34", "pkg:npm/%40types/ms@0.7.34"},
 		{"@jsr/luca__cases", "1.0.0", "pkg:npm/%40luca/cases@1.0.0?repository_url=https://npm.jsr.io"},
+		{"@jsr/hono__hono", "4.12.23", "pkg:npm/%40hono/hono@4.12.23?repository_url=https://npm.jsr.io"}, // Hermeto's pnpm_e2e_v10
 		{"@jsr/odd", "1.0.0", "pkg:npm/%40jsr/odd@1.0.0"},
 		{"localdir", "file:localdir", "pkg:generic/localdir?file=localdir"},
 		{"u", "https://x.test/u.tgz", "pkg:generic/u?download_url=https%3A%2F%2Fx.test%2Fu.tgz"},
