@@ -44,6 +44,10 @@ var realProjects = []realProject{
 	},
 	{"BurntSushi/ripgrep", "3fce3b5bb0236da2df6d99672afb8a719642eca7", "cargo", `{"type":"cargo","path":"."}`, ""},
 	{"nushell/nushell", "0df4ca222cc713e79b6b1684ad8ccaec584ce4ac", "cargo", `{"type":"cargo","path":"."}`, ""},
+	{"unjs/defu", "80c0146afb11ebd86183a579ec469f3abd976695", "pnpm", `{"type":"pnpm","path":"."}`, ""},
+	// Hermeto fails on the next two.
+	{"vuejs/core", "e2bede96134f757aad5c5b33ac9be055022dbfc8", "pnpm", `{"type":"pnpm","path":"."}`, ""},
+	{"vitejs/vite", "a98c8d95d552c6fa98ab66fb810f5b39ad5abf49", "pnpm", `{"type":"pnpm","path":"."}`, ""},
 }
 
 // projects measures real projects from git mirrors on loopback, dependencies from the registries.
