@@ -24,6 +24,8 @@ type hermetoDifference struct {
 	reason string
 }
 
+const yarnItself = "The Yarn that the project names is bundled and so a dependency; a project without version has the commit as its version."
+
 // hermetoDifferences by case.
 var hermetoDifferences = map[string]hermetoDifference{
 	"cargo_missing_lockfile_permissive_mode": {
@@ -61,7 +63,21 @@ var hermetoDifferences = map[string]hermetoDifference{
 		theirs: regexp.MustCompile(`^fecha 4.2.0 `), ours: regexp.MustCompile(`^fecha git\+ssh:`),
 		reason: "A dependency from git has its URL as version and a generic purl with it, as in Cachito.",
 	},
-	"pip_no_sdists":                               {says: "No sdists found for package"},
+	"pip_no_sdists": {says: "No sdists found for package"},
+	"pip_rust_extension_lock_and_config_mismatch_strict": {
+		otherwise: true,
+		reason:    "A Cargo.lock in a Python package is taken as it is: its crates are bundled, and whether it fits its Cargo.toml is cargo's to say.",
+	},
+	"yarn_correct_version_is_installed_by_corepack": {
+		theirs: regexp.MustCompile(` of the repository$`), ours: regexp.MustCompile(`^@yarnpkg/cli-dist 3.6.1 | of the repository$`),
+		reason: yarnItself,
+	},
+	"yarn_e2e_multiple_packages": {
+		theirs: regexp.MustCompile(` of the repository$`), ours: regexp.MustCompile(`^@yarnpkg/cli-dist 3.7.0 | of the repository$`),
+		reason: yarnItself,
+	},
+	"yarn_incorrect_checksum":                     {says: `yarn.lock:25: the checksum "deadbeefcafefeeddeaf" is none`},
+	"yarn_zero_installs":                          {says: "the yarn.lock file must be present"},
 	"yarn_classic_invalid_checksum":               {unreachable: "GitHub's archives (sindresorhus/camelcase)"},
 	"yarn_classic_updating_frozen_lockfile_fails": {unreachable: "GitHub's archives (sindresorhus/camelcase)"},
 	"yarn_classic_e2e_multiple_packages": {
