@@ -55,7 +55,7 @@ func (r *run) wantedTool(ctx context.Context, where string, manifest []byte) (*t
 		return nil, fault.Client(fault.InvalidFileFormat, "%s: packageManager is %s, want pnpm@<version>, which may have +<algorithm>.<hex> behind it", where, quoted(text))
 	}
 	if m[1] != Name {
-		r.in.Log.WarnContext(ctx, "The packageManager is another one: pnpm will refuse to build this", "file", where, "packageManager", text)
+		r.in.Log.WarnContext(ctx, "The packageManager is another one: pnpm will refuse to build this", "file", where, "package_manager", text)
 		return nil, nil
 	}
 	t := &tool{version: m[2]}

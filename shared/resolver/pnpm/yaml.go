@@ -21,6 +21,10 @@ type document struct {
 
 // fault of the client, about a line of the piece (from 1).
 func (d document) fault(line int, format string, args ...any) error {
+	return d.fileFault(line, format, args...)
+}
+
+func (d document) fileFault(line int, format string, args ...any) *fault.Error {
 	return fault.Client(fault.InvalidFileFormat, "%s, line %d: "+format, append([]any{d.path, d.line + line - 1}, args...)...)
 }
 
@@ -56,7 +60,7 @@ func (d document) parse(text []byte) (node *yaml.Node, err error) {
 				line++
 			}
 		}
-		return nil, d.fault(line, "%s", reason).(*fault.Error).Because(err)
+		return nil, d.fileFault(line, "%s", reason).Because(err)
 	}
 	if err := d.refuseAliases(&root); err != nil {
 		return nil, err
