@@ -33,6 +33,7 @@ var realProjects = []realProject{
 	{"actions/checkout", "f548e57e544e1ff5a4c46bf1e1b8685f8e4a348a", "npm", `{"type":"npm","path":"."}`, ""},
 	{"louislam/uptime-kuma", "6398a9581d1c3c427a7536559f47ccf45dac08b4", "npm", `{"type":"npm","path":"."}`, ""},
 	{"vuejs/vuex", "bd907467b8392d6671bb115738285ff7f63d0cf6", "yarn", `{"type":"yarn","path":"."}`, ""},
+	{"prettier/prettier", "4f84a934201322ca87750e2b9b25baf296da6560", "yarn", `{"type":"yarn","path":"."}`, ""},
 	// Source distributions alone. Hermeto fetches the Rust crates of some of them as well.
 	{
 		"containerbuildsystem/cachito", "01a944ebe81c58e294aa79bda43b475634306828", "pip", `{"type":"pip","path":".","requirements_files":["requirements-web.txt"]}`,

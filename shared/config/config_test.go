@@ -63,9 +63,12 @@ func TestDefaults(t *testing.T) {
 				"go_command": "go", "goproxy": "https://proxy.golang.org,direct", "gosumdb": "sum.golang.org", "gonosumdb": "", "goprivate": "",
 				"ignore_missing_gomod_file": "true", "strict_vendor": "false",
 			},
-			"npm":  {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
-			"yarn": {"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
-			"pip":  {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false", "crates_url": ""},
+			"npm": {"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "file_deps_allowlist": "{}"},
+			"yarn": {
+				"registry": "https://registry.yarnpkg.com/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "jsr_registry": "https://npm.jsr.io/",
+				"file_deps_allowlist": "{}",
+			},
+			"pip": {"index_url": "https://pypi.org/simple/", "allowed_indexes": "[]", "refuse_yanked": "false", "allow_weak_hashes": "false", "refuse_trusted_host": "false", "crates_url": ""},
 			"pnpm": {
 				"registry": "https://registry.npmjs.org/", "registry_hosts": `["registry.npmjs.org","registry.yarnpkg.com"]`, "jsr_registry": "https://npm.jsr.io/",
 			},

@@ -406,6 +406,11 @@ var settings = []setting{
 		forManager("yarn", "registry_hosts", names),
 	},
 	{
+		"CACHITO_YARN_JSR_REGISTRY", groupYarn, "https://npm.jsr.io/",
+		"Registry of the scope @jsr (Yarn 4), unless a repository names another.",
+		forManager("yarn", "jsr_registry", baseURL),
+	},
+	{
 		"CACHITO_YARN_FILE_DEPS_ALLOWLIST", groupYarn, "{}",
 		"`file:` dependencies that are allowed besides workspaces: JSON, package name to names of dependencies.",
 		forManager("yarn", "file_deps_allowlist", nameLists),
