@@ -68,7 +68,7 @@ func TestCases(t *testing.T) {
 			refused("InvalidChecksum", "The file is-odd-1.0.0.tgz has an unexpected checksum value, expected "+strings.Repeat("ab", 64)+
 				" but computed ZIP(10c0,is-odd-1.0.0.tgz) (of the zip that Yarn makes of it; yarn.lock:5)")},
 		{"a checksum that is none", project(`"dependencies": {"is-odd": "^1.0.0"}`, entryOf("is-odd@npm:^1.0.0", "is-odd@npm:1.0.0", "  checksum: deadbeefcafefeeddeaf")) +
-			refused("InvalidChecksum", `yarn.lock:8: the checksum "deadbeefcafefeeddeaf" of is-odd@npm:1.0.0 is none, which has 128 hexadecimal digits`)},
+			refused("InvalidChecksum", `yarn.lock:5: the checksum "deadbeefcafefeeddeaf" is none: want 128 hexadecimal digits for is-odd@npm:1.0.0`)},
 		{"a login page", project(`"dependencies": {"is-odd": "^1.0.0"}`, entryOf("is-odd@npm:^1.0.0", "is-odd@npm:1.0.0", "  checksum: 10c0/"+strings.Repeat("0", 128))) +
 			"-- registry/registry.example/is-odd/-/is-odd-1.0.0.tgz --\n= <html>sign in</html>\n" +
 			refused("InvalidFileFormat", "Could not process dependency https://registry.example/is-odd/-/is-odd-1.0.0.tgz: the archive cannot be read: unexpected EOF")},

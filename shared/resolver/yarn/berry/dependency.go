@@ -69,7 +69,7 @@ func (r *run) describe(p *Project, d *dependency) (report bool, err error) {
 	if e.checksum != "" {
 		ok := false
 		if d.checksum, ok = parseChecksum(e.checksum, p.lock.cacheKey); !ok {
-			return false, fault.Client(fault.InvalidChecksum, "%s:%d: the checksum %q of %s is none, which has 128 hexadecimal digits", p.lock.path, e.checksumLine, shorten(e.checksum), shorten(e.resolution))
+			return false, fault.Client(fault.InvalidChecksum, "%s:%d: the checksum %q is none: want 128 hexadecimal digits for %s", p.lock.path, e.line, shorten(e.checksum), shorten(e.resolution))
 		}
 		d.checked = d.checksum.known
 	}
