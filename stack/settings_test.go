@@ -73,6 +73,7 @@ var leftOut = map[string]string{
 	"CACHITO_NPM_FILE_DEPS_ALLOWLIST":             "its default will do",
 	"CACHITO_YARN_REGISTRY_HOSTS":                 "its default will do",
 	"CACHITO_YARN_FILE_DEPS_ALLOWLIST":            "its default will do",
+	"CACHITO_YARN_JSR_REGISTRY":                   "its default will do",
 	"CACHITO_PNPM_REGISTRY_HOSTS":                 "its default will do",
 	"CACHITO_PNPM_JSR_REGISTRY":                   "its default will do",
 	"CACHITO_PIP_REFUSE_YANKED":                   "its default will do",
