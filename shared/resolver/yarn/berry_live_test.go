@@ -44,8 +44,10 @@ func newBerryLive(t *testing.T, l *live, release, linker, settings string) *berr
 	if err != nil {
 		t.Fatalf("installing yarn %s: %v\n%s", release, err, out)
 	}
-	return &berryLive{live: l, release: release, linker: linker, settings: settings,
-		script: filepath.Join(tools, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js")}
+	return &berryLive{
+		live: l, release: release, linker: linker, settings: settings,
+		script: filepath.Join(tools, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js"),
+	}
 }
 
 // application has everything that a lockfile may: a scope, an alias, a workspace, a link, a portal, a folder and an

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"path"
 
@@ -108,7 +107,7 @@ func (r *run) storeRelease(ctx context.Context, content io.Reader, rel release) 
 	if algorithm == "" {
 		algorithm = "sha512"
 	}
-	var sum hash.Hash = integrity.New(algorithm)
+	sum := integrity.New(algorithm)
 	file, err := r.in.Fetcher.Store(ctx, io.TeeReader(content, sum))
 	if err != nil {
 		return nil, fmt.Errorf("storing yarn %s: %w", rel.version, err)

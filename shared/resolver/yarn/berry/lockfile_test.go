@@ -23,9 +23,11 @@ func TestParseLockfile(t *testing.T) {
 	long := "a@npm:" + strings.Repeat("1 || ", 300) + "1"
 	for _, test := range []struct{ name, text, want string }{
 		{"nothing but the head", metadata, ""},
-		{"an entry", metadata + "\n\"@s/a@npm:^1, @s/a@npm:^1.1\":\n  version: 1.1.0\n  resolution: \"@s/a@npm:1.1.0\"\n  dependencies:\n    b: \"npm:^2\"\n    \"@s/c\": ^3\n" +
-			"  dependenciesMeta:\n    b:\n      optional: true\n  bin:\n    x: x.js\n  checksum: 10c0/abc\n  conditions: os=darwin & cpu=x64\n  languageName: node\n  linkType: hard\n",
-			"@s/a@npm:1.1.0 1.1.0 [@s/a@npm:^1 @s/a@npm:^1.1] needs [b@npm:^2 @s/c@^3] 10c0/abc os=darwin & cpu=x64"},
+		{
+			"an entry", metadata + "\n\"@s/a@npm:^1, @s/a@npm:^1.1\":\n  version: 1.1.0\n  resolution: \"@s/a@npm:1.1.0\"\n  dependencies:\n    b: \"npm:^2\"\n    \"@s/c\": ^3\n" +
+				"  dependenciesMeta:\n    b:\n      optional: true\n  bin:\n    x: x.js\n  checksum: 10c0/abc\n  conditions: os=darwin & cpu=x64\n  languageName: node\n  linkType: hard\n",
+			"@s/a@npm:1.1.0 1.1.0 [@s/a@npm:^1 @s/a@npm:^1.1] needs [b@npm:^2 @s/c@^3] 10c0/abc os=darwin & cpu=x64",
+		},
 		{"quotes, comments, blanks, returns", "\ufeff# first\r\n" + metadata +
 			"'a@npm:1':\r\n  version: '1.0''0' # c\r\n  resolution: \"a@npm:1\\u002e0.0\"   \r\n\r\n", "a@npm:1.0.0 1.0'0 [a@npm:1] needs []  "},
 		{"a key that is too long for one line of YAML", metadata + "? \"" + long + "\"\n:\n  version: 1.0.0\n  resolution: \"a@npm:1.0.0\"\n", "a@npm:1.0.0 1.0.0 [" + long + "] needs []  "},
@@ -115,11 +117,15 @@ func TestParseLocator(t *testing.T) {
 		want locator
 	}{
 		{"is-odd@npm:3.0.1", locator{name: "is-odd", reference: "npm:3.0.1", protocol: "npm:", selector: "3.0.1"}},
-		{"@s/a@npm:1.0.0::__archiveUrl=https%3A%2F%2Fh%2Fx.tgz", locator{name: "@s/a", reference: "npm:1.0.0::__archiveUrl=https%3A%2F%2Fh%2Fx.tgz", protocol: "npm:", selector: "1.0.0",
-			bound: map[string]string{"__archiveUrl": "https://h/x.tgz"}}},
+		{"@s/a@npm:1.0.0::__archiveUrl=https%3A%2F%2Fh%2Fx.tgz", locator{
+			name: "@s/a", reference: "npm:1.0.0::__archiveUrl=https%3A%2F%2Fh%2Fx.tgz", protocol: "npm:", selector: "1.0.0",
+			bound: map[string]string{"__archiveUrl": "https://h/x.tgz"},
+		}},
 		{"w@workspace:packages/w", locator{name: "w", reference: "workspace:packages/w", protocol: "workspace:", selector: "packages/w"}},
-		{"l@patch:l@npm%3A1.3.0#./p.patch&./q.patch::version=1.3.0&hash=a0&locator=app%40workspace%3A.", locator{name: "l", reference: "patch:l@npm%3A1.3.0#./p.patch&./q.patch::version=1.3.0&hash=a0&locator=app%40workspace%3A.",
-			protocol: "patch:", source: "l@npm:1.3.0", selector: "./p.patch&./q.patch", bound: map[string]string{"version": "1.3.0", "hash": "a0", "locator": "app@workspace:."}}},
+		{"l@patch:l@npm%3A1.3.0#./p.patch&./q.patch::version=1.3.0&hash=a0&locator=app%40workspace%3A.", locator{
+			name: "l", reference: "patch:l@npm%3A1.3.0#./p.patch&./q.patch::version=1.3.0&hash=a0&locator=app%40workspace%3A.",
+			protocol: "patch:", source: "l@npm:1.3.0", selector: "./p.patch&./q.patch", bound: map[string]string{"version": "1.3.0", "hash": "a0", "locator": "app@workspace:."},
+		}},
 		{"x@https://h/o/x.git#commit=1", locator{name: "x", reference: "https://h/o/x.git#commit=1", protocol: "https:", source: "//h/o/x.git", selector: "commit=1"}},
 		{"x@o/x", locator{name: "x", reference: "o/x", selector: "o/x"}},
 	} {
