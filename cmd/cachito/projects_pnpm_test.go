@@ -16,7 +16,7 @@ import (
 // what is reported with the lockfile as another YAML library reads it.
 func checkPNPM(script string) func(t *testing.T, b unpacked) {
 	return func(t *testing.T, b unpacked) {
-		// Paths that hold a blank are beyond pnpm 10 (docs/package-managers/pnpm.md).
+		// Paths that hold a blank are beyond pnpm 10.34 and 11 (docs/package-managers/pnpm.md).
 		plain := filepath.Join(b.dir, "unpacked")
 		if out, err := exec.Command("mv", b.bundle, plain).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
