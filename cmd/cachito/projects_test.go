@@ -71,6 +71,10 @@ func TestProjects(t *testing.T) {
 		{"vuejs/core", "e2bede96134f757aad5c5b33ac9be055022dbfc8", "pnpm", "", optIn, checkPNPM("pnpm install --frozen-lockfile && git init -q && git add . && pnpm run build")},
 		// The install script of unrs-resolver looks for its program where pnpm does not link it for this project, and downloads it.
 		{"vitejs/vite", "a98c8d95d552c6fa98ab66fb810f5b39ad5abf49", "pnpm", "", optIn, checkPNPM("pnpm install --frozen-lockfile --ignore-scripts && cd packages/vite && pnpm run build-bundle")},
+		// It says that it wants a newer Rust than it needs.
+		{"BurntSushi/ripgrep", "3fce3b5bb0236da2df6d99672afb8a719642eca7", "cargo", "", optIn, checkCargo("cargo build --locked --offline --ignore-rust-version --manifest-path ../Cargo.toml && \"$CARGO_TARGET_DIR\"/debug/rg --version")},
+		// The whole takes half an hour.
+		{"nushell/nushell", "0df4ca222cc713e79b6b1684ad8ccaec584ce4ac", "cargo", "", optIn, checkCargo("cargo fetch --locked --offline && cargo check --locked --offline -p nu-utils")},
 	} {
 		t.Run(project.name, func(t *testing.T) {
 			from := filepath.Join(mirrors, strings.Replace(project.name, "/", "+", 1), "repo")
