@@ -171,3 +171,100 @@ func TestLiveBerryOffline(t *testing.T) {
 		})
 	}
 }
+
+// simple is an application without packages for other platforms, which alone have no checksum.
+func (l *berryLive) simple() map[string]string {
+	return map[string]string{
+		".yarnrc.yml":  "nodeLinker: " + l.linker + "\nenableGlobalCache: false\n" + l.settings,
+		"package.json": `{"name": "app", "packageManager": "yarn@` + l.release + `", "dependencies": {"is-odd": "3.0.1"}}`,
+		"main.js":      "console.log(require('is-odd')(3))\n",
+	}
+}
+
+// A zero-install has what Yarn needs in the repository: it stays, vouched for by the lockfile, and Yarn is content with it
+// even when it may not write.
+func TestLiveBerryZeroInstall(t *testing.T) {
+	l := newBerryLive(t, newLive(t), "3.8.7", "pnp", "enableImmutableCache: true\n")
+	dir := t.TempDir()
+	files := l.simple()
+	writeFiles(t, dir, files)
+	writeFiles(t, dir, map[string]string{"yarn.lock": ""})
+	cmd := exec.CommandContext(t.Context(), "node", l.script, "install", "--no-immutable")
+	cmd.Dir = dir
+	cmd.Env = append(l.environment(t), "YARN_NPM_REGISTRY_SERVER=https://"+npmHost, "YARN_ENABLE_IMMUTABLE_CACHE=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("yarn install: %v\n%s", err, out)
+	}
+	for _, pattern := range []string{"yarn.lock", ".pnp.cjs", ".yarn/cache/*.zip"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("Yarn has not made %s (%v)", pattern, err)
+		}
+		for _, name := range names {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[strings.TrimPrefix(name, dir+"/")] = string(content)
+		}
+	}
+	install := func(res resolvertest.Result) {
+		t.Helper()
+		app := bundle(t, res, "one folder", ".")
+		for _, args := range [][]string{{"install", "--immutable"}, {"node", "main.js"}} {
+			cmd := offline(t, append([]string{"node", l.script}, args...), l.environment(t))
+			cmd.Dir = app
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("yarn %v: %v\n%s", args, err, out)
+			}
+		}
+	}
+	res := l.resolve(t, files, ".")
+	if got := resolvertest.Entries(res.Output.Overlays); got != "" {
+		t.Errorf("changed files are %q, want none", got)
+	}
+	install(res)
+
+	t.Run("an archive that is not the lockfile's", func(t *testing.T) {
+		damaged := ""
+		for name := range files {
+			if strings.HasPrefix(name, ".yarn/cache/is-odd-") {
+				damaged = name
+			}
+		}
+		files[damaged] += "x"
+		res := l.resolve(t, files, ".")
+		if got, want := resolvertest.Entries(res.Output.Overlays), damaged+" (deleted)\n.yarnrc.yml\n"; got != want {
+			t.Errorf("changed files are %q, want %q", got, want)
+		}
+		install(res)
+	})
+}
+
+// Any Yarn that is installed leads to the bundled one: Corepack's, and Yarn 1. What is not in the bundle is refused, and so
+// is what is there and damaged.
+func TestLiveBerryRelease(t *testing.T) {
+	l := newBerryLive(t, newLive(t), "4.18.1", "node-modules", "")
+	res := l.resolve(t, l.lock(t, l.simple()), ".")
+	app := bundle(t, res, "one folder", ".")
+	run := func(argv ...string) (string, error) {
+		cmd := offline(t, argv, append(l.environment(t), "COREPACK_HOME="+filepath.Join(app, "../deps/corepack"), "COREPACK_ENABLE_NETWORK=0"))
+		cmd.Dir = app
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for _, argv := range [][]string{{"corepack", "yarn"}, {"node", l.yarn}} {
+		if out, err := run(append(argv, "--version")...); err != nil || strings.TrimSpace(out) != l.release {
+			t.Errorf("%v --version prints %q (%v), want %s", argv, out, err, l.release)
+		}
+	}
+	if out, err := run("node", l.yarn, "add", "is-even@1.0.0"); err == nil || !strings.Contains(out, "is not in the bundle") {
+		t.Errorf("adding what is not there: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(app, "../deps/yarn/is-odd/is-odd-3.0.1.tgz"), tarball("is-odd", "3.0.1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run("node", l.yarn, "install", "--immutable"); err == nil || !strings.Contains(out, "doesn't match the expected checksum") {
+		t.Errorf("O07 a damaged tarball: %v\n%s", err, out)
+	}
+}
