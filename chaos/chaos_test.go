@@ -32,6 +32,8 @@ const (
 	defaultKills = 200
 	// inFlight is how many requests are unfinished while processes are killed.
 	inFlight = 24
+	// outageLength is longer than calls to S3 and SQS are tried again.
+	outageLength = 3 * time.Second
 	// patience is how long everything may take.
 	patience = 10 * time.Minute
 )
@@ -78,7 +80,14 @@ func TestAtLeastOnce(t *testing.T) {
 	for _, kind := range []string{damaged, poisoned, outlived, hanging, slow} {
 		w.post(ctx, w.projects.add(kind, 0), w.dice("post", kind))
 	}
+	outage := sync.OnceFunc(func() {
+		w.outage.Store(true)
+		time.AfterFunc(outageLength, func() { w.outage.Store(false) })
+	})
 	for n := 0; w.kills.Load() < kills && ctx.Err() == nil; n++ {
+		if w.kills.Load() > kills/2 {
+			outage()
+		}
 		w.post(ctx, w.projects.add(ordinary, n), w.dice("post", n))
 		for w.unfinished(ctx) >= inFlight && w.kills.Load() < kills && ctx.Err() == nil {
 			pause(ctx, 100*time.Millisecond)

@@ -27,7 +27,8 @@ const (
 	cutEvery   = 40 // its function loses the network, and so its time
 	holdMost   = 1500 * time.Millisecond
 	againMost  = 3 * time.Second
-	// killUpTo is the receive up to which processes are killed at random: later ones must be able to finish.
+	// killUpTo is the receive up to which processes are killed at random: of two later ones the outage may take
+	// one, and the other must be able to finish.
 	killUpTo = queue.MaxReceives - 2
 	// killWithin calls or this time a process is killed.
 	killCalls  = 45
@@ -106,15 +107,17 @@ func (s *source) deliver(ctx context.Context, m types.Message) {
 	}
 	f := s.fate(msg, kind, receives, doomed, random)
 	event := s.event(m)
+	var twin sync.WaitGroup
 	if twice {
 		s.w.count("messages delivered twice at once")
-		s.wg.Go(func() { s.invoke(ctx, msg, event, fate{}) })
+		twin.Go(func() { s.invoke(ctx, msg, event, fate{}) })
 	}
 	ending, answer := s.invoke(ctx, msg, event, f)
+	twin.Wait()
 	switch {
 	case ending == answered && !hasFailed(answer):
 		s.delete(m)
-	case ending == killed:
+	case ending == killed || ending == timedOut:
 		s.soon(m)
 	}
 	if again {
@@ -189,7 +192,7 @@ func (s *source) invoke(ctx context.Context, msg queue.Message, body []byte, f f
 	return ending, answer
 }
 
-// soon makes the message of a process that was killed visible again before its time, or the test would do little
+// soon makes the message of a process that died visible again before its time, or the test would do little
 // but wait.
 func (s *source) soon(m types.Message) {
 	_, err := s.w.stack.sqs.ChangeMessageVisibility(context.Background(), &sqssdk.ChangeMessageVisibilityInput{

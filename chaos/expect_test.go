@@ -129,7 +129,7 @@ func (w *world) checkRequests(kills int64) {
 	if w.kills.Load() < kills {
 		t.Errorf("only %d processes were killed, want %d", w.kills.Load(), kills)
 	}
-	for _, what := range append(slices.Clone(faults), "messages lost", "messages overtaken", "messages delivered twice at once",
+	for _, what := range append(slices.Clone(faults), "calls in the outage", "messages lost", "messages overtaken", "messages delivered twice at once",
 		"messages delivered again later", "invocations "+timedOut, "invocations of reaper "+answered) {
 		if w.counts[what] == 0 && kills >= defaultKills {
 			t.Errorf("nothing was disturbed by: %s", what)
@@ -187,7 +187,7 @@ func (w *world) checkRest(steps []string) {
 	}
 	dead := map[string]bool{} // keys of uploads that a dead process began
 	w.uploads.Range(func(_, v any) bool {
-		if u := v.(upload); u.by.lost || u.by.network.killed() {
+		if u := v.(upload); u.by.lost.Load() {
 			dead[u.key] = true
 		}
 		return true
@@ -202,10 +202,10 @@ func (w *world) checkRest(steps []string) {
 		switch u, _ := v.(upload); {
 		case !known:
 			t.Errorf("an upload to %s that nobody began", aws.ToString(left.Key))
-		case u.by.lost || u.by.network.killed() || u.unheard:
+		case u.by.lost.Load() || u.unheard:
 			ruled++
 		default:
-			t.Errorf("function %s left its upload to %s unfinished, and was not killed", u.by.fn.name, u.key)
+			t.Errorf("function %s left its upload to %s unfinished, and was not killed", u.of, u.key)
 		}
 	}
 	objects, err := w.stack.s3.ListObjectsV2(ctx, &s3sdk.ListObjectsV2Input{Bucket: &w.stack.name, Prefix: aws.String(s3.TemporaryPrefix)})

@@ -49,6 +49,7 @@ type network struct {
 	random *rand.Rand // under mu
 	mu     sync.Mutex
 	fate   fate
+	now    *invocation
 	calls  int
 	hasEnd atomic.Bool
 	cutOff bool
@@ -71,11 +72,18 @@ func (n *network) close() {
 	n.base.(*http.Transport).CloseIdleConnections()
 }
 
+// invocation is one event's handling.
+type invocation struct {
+	// lost: its process was killed, or ran out of time; what it had begun on S3 stays there.
+	lost atomic.Bool
+}
+
 // begin sets the fate of the invocation that starts now.
-func (n *network) begin(f fate) {
+func (n *network) begin(f fate) *invocation {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.fate, n.calls, n.cutOff = f, 0, false
+	n.fate, n.calls, n.cutOff, n.now = f, 0, false, &invocation{}
+	return n.now
 }
 
 func (n *network) killed() bool { return n.hasEnd.Load() }
@@ -91,7 +99,7 @@ func (n *network) next() (fault string, killNow, cutOff bool) {
 	if n.fate.cutOffAt > 0 && n.calls >= n.fate.cutOffAt {
 		n.cutOff = true
 	}
-	return fault, n.fate.killAt > 0 && n.calls == n.fate.killAt, n.cutOff
+	return fault, n.fate.killAt > 0 && n.calls >= n.fate.killAt, n.cutOff
 }
 
 // ServeHTTP implements http.Handler.
@@ -109,7 +117,15 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		n.kill()
 		return
 	}
+	// The API is left alone: what it cannot put into a queue has failed, and its client knows.
+	if n.w.outage.Load() && n.s.fn.name != "api" {
+		n.w.count("calls in the outage")
+		hangUp()
+	}
 	n.w.count("calls")
+	if killNow {
+		fault = ""
+	}
 	if fault != "" {
 		n.w.count(fault)
 	}
@@ -188,13 +204,16 @@ func (n *network) remember(r *http.Request, answer []byte, unheard bool) {
 	}
 	if xml.Unmarshal(answer, &begun) == nil && begun.ID != "" {
 		_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		n.w.uploads.Store(begun.ID, upload{n.s, key, unheard})
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.w.uploads.Store(begun.ID, upload{n.now, n.s.fn.name, key, unheard})
 	}
 }
 
 // upload is where a multipart upload was begun.
 type upload struct {
-	by      *sandbox
+	by      *invocation
+	of      string // function
 	key     string
 	unheard bool // the process was not told, so nobody knows its id
 }

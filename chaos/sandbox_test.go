@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -24,6 +25,8 @@ type function struct {
 
 	mu   sync.Mutex
 	idle []*sandbox
+	// tmp are the temporary folders of processes that were killed: Lambda starts the next one on what they left.
+	tmp []string
 }
 
 // event is one invocation's input, and what is to happen to it.
@@ -73,11 +76,27 @@ func (f *function) take(ctx context.Context) (*sandbox, error) {
 // stop ends the sandboxes that are free.
 func (f *function) stop() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.idle {
+	idle := f.idle
+	f.idle = nil
+	f.mu.Unlock()
+	for _, s := range idle {
 		s.end()
 	}
-	f.idle = nil
+	for _, tmp := range f.tmp {
+		os.RemoveAll(tmp)
+	}
+}
+
+// folder is the temporary folder of the next process.
+func (f *function) folder() (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.tmp); n > 0 {
+		tmp := f.tmp[n-1]
+		f.tmp = f.tmp[:n-1]
+		return tmp, nil
+	}
+	return os.MkdirTemp(f.world.tmp, f.name+"-")
 }
 
 // sandbox is one process of a function with its own runtime API, network and temporary folder.
@@ -90,8 +109,6 @@ type sandbox struct {
 	events  chan []byte
 	answers chan answer
 	exited  chan struct{}
-	// lost: it was killed, or ran out of time; what it had begun on S3 stays there.
-	lost bool
 }
 
 type answer struct {
@@ -100,7 +117,7 @@ type answer struct {
 }
 
 func (f *function) start(ctx context.Context) (*sandbox, error) {
-	tmp, err := os.MkdirTemp(f.world.tmp, f.name+"-")
+	tmp, err := f.folder()
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +187,7 @@ const coldStart = 30 * time.Second
 
 // run has the process handle one event, within the function's time.
 func (s *sandbox) run(e event) (string, []byte) {
+	now := s.network.begin(e.fate)
 	select {
 	case s.events <- e.body:
 	case <-s.exited:
@@ -183,7 +201,6 @@ func (s *sandbox) run(e event) (string, []byte) {
 	deadline := time.NewTimer(s.fn.timeout)
 	defer deadline.Stop()
 	var at <-chan time.Time
-	s.network.begin(e.fate)
 	if e.fate.killAfter > 0 {
 		timer := time.NewTimer(e.fate.killAfter)
 		defer timer.Stop()
@@ -195,14 +212,16 @@ func (s *sandbox) run(e event) (string, []byte) {
 		return a.ending, a.body
 	case <-s.exited:
 		if s.network.killed() {
-			s.lost = true
+			now.lost.Store(true)
 			return killed, nil
 		}
 		return crashed, nil
 	case <-at:
+		now.lost.Store(true)
 		s.kill()
 		return killed, nil
 	case <-deadline.C:
+		now.lost.Store(true)
 		s.kill()
 		return timedOut, nil
 	}
@@ -210,7 +229,6 @@ func (s *sandbox) run(e event) (string, []byte) {
 
 // kill is SIGKILL: the process does nothing any more.
 func (s *sandbox) kill() {
-	s.lost = true
 	s.cmd.Process.Kill() //nolint:errcheck // it may have ended
 	<-s.exited
 }
@@ -221,5 +239,12 @@ func (s *sandbox) end() {
 	<-s.exited
 	s.server.Close()
 	s.network.close()
-	os.RemoveAll(s.tmp)
+	// Whatever earlier processes left in it, this one has removed at its start.
+	left, err := filepath.Glob(filepath.Join(s.tmp, "cachito-function-*"))
+	if err != nil || len(left) > 1 {
+		s.fn.world.t.Errorf("function %s: its temporary folder holds those of dead processes: %v, %v", s.fn.name, left, err)
+	}
+	s.fn.mu.Lock()
+	defer s.fn.mu.Unlock()
+	s.fn.tmp = append(s.fn.tmp, s.tmp)
 }

@@ -41,6 +41,7 @@ type world struct {
 	networks atomic.Int64
 	uploads  sync.Map // upload id -> upload
 	kills    atomic.Int64
+	outage   atomic.Bool // no call arrives at all
 	calm     atomic.Bool // nothing is killed or lost any more; calls still fail
 
 	functions map[string]*function
