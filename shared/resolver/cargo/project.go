@@ -14,9 +14,9 @@ import (
 
 const (
 	// MaxLockfileBytes bounds a Cargo.lock; the largest that are known have 500 KB.
-	MaxLockfileBytes = 16 << 20
+	MaxLockfileBytes = 8 << 20
 	// MaxPackages bounds the packages of all lockfiles of a request.
-	MaxPackages = 50_000
+	MaxPackages = 20_000
 )
 
 // lockedPackage is a package of the lockfile with what is known of its source.

@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 		{"a lockfile that is a folder", appToml + "-- repo/Cargo.lock/x --\n", fault.InvalidFileFormat, "Cargo.lock must be a file"},
 		{"a malformed lockfile", appToml + "-- repo/Cargo.lock --\n<<<<<<< HEAD\n", fault.InvalidFileFormat, "Cargo.lock is not a valid lockfile: …"},
 		{"a malformed manifest", "-- repo/Cargo.toml --\n<\n" + appLock, fault.InvalidFileFormat, "Cargo.toml is not a valid manifest: …"},
-		{"a large lockfile", appToml + "-- repo/Cargo.lock --\n" + strings.Repeat("#", MaxLockfileBytes), fault.InvalidFileFormat, "Cargo.lock has 16777217 bytes; at most 16777216 are read"},
+		{"a large lockfile", appToml + "-- repo/Cargo.lock --\n" + strings.Repeat("#", MaxLockfileBytes), fault.InvalidFileFormat, "Cargo.lock has 8388609 bytes; at most 8388608 are read"},
 		{"a large manifest", "-- repo/Cargo.toml --\n" + strings.Repeat("#", maxManifestBytes) + "\n", fault.InvalidFileFormat, "Cargo.toml has 1048577 bytes; at most 1048576 are read"},
 		{"lockfile version 5", appToml + "-- repo/Cargo.lock --\nversion = 5\n", fault.UnsupportedFeature, "Cargo.lock has the version 5; versions 1 to 4 are supported"},
 		{"a lockfile that leads out", "-- request.json --\n{\"links\": {\"Cargo.lock\": \"../../x\"}}\n" + appToml, fault.InvalidFileFormat, "Cargo.lock cannot be read"},
