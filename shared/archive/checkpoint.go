@@ -14,8 +14,9 @@ import (
 // Checkpoint is a place in a bundle from which another writer can go on: the bytes before it are known by
 // their length and hashes, and need not be read again. It is JSON in storage.
 type Checkpoint struct {
-	// Size is how many bytes of the archive are before it.
-	Size int64 `json:"size"`
+	// Size is how many bytes of the archive are before it, SizeCRC32 their CRC-32 (IEEE).
+	Size      int64  `json:"size"`
+	SizeCRC32 uint32 `json:"size_crc32"`
 	// ContentSize and CRC32 are those of the tar before it.
 	ContentSize int64  `json:"content_size"`
 	CRC32       uint32 `json:"crc32"`
@@ -27,37 +28,25 @@ type Checkpoint struct {
 	Roots []string `json:"roots"`
 }
 
-// AtSegmentEnd reports whether nothing that was added waits to be compressed with what comes: a Checkpoint here leaves
-// no trace in the bytes. It is so after every file that is stored, or larger than MaxBatchedBytes.
+// AtSegmentEnd reports whether nothing that was added waits to be compressed with what comes: a Mark here leaves no
+// trace in the bytes. It is so after every file that is stored, or larger than MaxBatchedBytes.
 func (b *BundleWriter) AtSegmentEnd() bool { return b.batch == nil }
 
-// Checkpoint waits until everything added so far is written, and returns this place. Between entries
-// whose names begin with different elements ("deps" and "app"), and AtSegmentEnd, it leaves no trace in the
-// bytes; elsewhere it may end a segment earlier.
-func (b *BundleWriter) Checkpoint(ctx context.Context) (Checkpoint, error) {
+// Mark makes a checkpoint behind what was added so far, without waiting for it: visit gets it in another goroutine, when
+// everything before is written, and before Close returns. It is not called when writing fails before. Between
+// entries whose names begin with different elements ("deps" and "app"), and AtSegmentEnd, a mark leaves no trace in
+// the bytes; elsewhere it may end a segment earlier.
+func (b *BundleWriter) Mark(ctx context.Context, visit func(Checkpoint)) error {
 	if err := b.usable(); err != nil {
-		return Checkpoint{}, err
+		return err
 	}
-	c, err := b.checkpoint(ctx)
-	b.fail(err)
-	return c, err
+	b.fail(b.mark(ctx, visit))
+	return b.err
 }
 
-func (b *BundleWriter) checkpoint(ctx context.Context) (Checkpoint, error) {
+func (b *BundleWriter) mark(ctx context.Context, visit func(Checkpoint)) error {
 	if err := b.flush(ctx); err != nil {
-		return Checkpoint{}, err
-	}
-	c := Checkpoint{Entries: b.entries}
-	var stateErr error
-	err := b.stage.reach(ctx, func(at position, sum hash.Hash) {
-		c.Size, c.ContentSize, c.CRC32 = at.size, at.rawSize, at.crc
-		c.SHA256State, stateErr = sum.(encoding.BinaryMarshaler).MarshalBinary()
-	})
-	if err == nil {
-		err = stateErr
-	}
-	if err != nil {
-		return Checkpoint{}, fmt.Errorf("checkpoint of the bundle: %w", err)
+		return err
 	}
 	roots := maps.Clone(b.names.closed)
 	if roots == nil {
@@ -67,8 +56,16 @@ func (b *BundleWriter) checkpoint(ctx context.Context) (Checkpoint, error) {
 		root, _, _ := strings.Cut(name, "/")
 		roots[root] = true
 	}
-	c.Roots = slices.Sorted(maps.Keys(roots))
-	return c, nil
+	c := Checkpoint{Entries: b.entries, Roots: slices.Sorted(maps.Keys(roots))}
+	return b.stage.sendMark(ctx, func(at position, sum hash.Hash) error {
+		state, err := sum.(encoding.BinaryMarshaler).MarshalBinary()
+		if err != nil {
+			return fmt.Errorf("checkpoint of the bundle: %w", err)
+		}
+		c.Size, c.SizeCRC32, c.ContentSize, c.CRC32, c.SHA256State = at.size, at.sizeCRC, at.rawSize, at.crc, state
+		visit(c)
+		return nil
+	})
 }
 
 // ResumeBundleWriter goes on from a checkpoint, on a w that gets only what comes after it. The options
@@ -78,7 +75,7 @@ func ResumeBundleWriter(w io.Writer, c Checkpoint, opts ...BundleOption) (*Bundl
 	if err := sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(c.SHA256State); err != nil {
 		return nil, fmt.Errorf("resuming a bundle: SHA-256 state of the checkpoint: %w", err)
 	}
-	at := position{size: c.Size, rawSize: c.ContentSize, crc: c.CRC32}
+	at := position{size: c.Size, sizeCRC: c.SizeCRC32, rawSize: c.ContentSize, crc: c.CRC32}
 	b := newBundleWriter(w, at, sum, opts)
 	if b.err != nil {
 		return nil, b.err

@@ -20,6 +20,21 @@ func cut(entries []entry) (deps, rest []entry) {
 	return entries, nil
 }
 
+// checkpoint is a mark that is waited for.
+func checkpoint(t *testing.T, b *BundleWriter) (Checkpoint, error) {
+	t.Helper()
+	reached := make(chan Checkpoint, 1)
+	if err := b.Mark(t.Context(), func(c Checkpoint) { reached <- c }); err != nil {
+		return Checkpoint{}, err
+	}
+	select {
+	case c := <-reached:
+		return c, nil
+	case <-b.stage.failed:
+		return Checkpoint{}, b.stage.err
+	}
+}
+
 func TestResumedBundleIsTheSame(t *testing.T) {
 	entries := variety()
 	want, wantSum := write(t, entries)
@@ -32,7 +47,7 @@ func TestResumedBundleIsTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := b.Checkpoint(t.Context())
+	c, err := checkpoint(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,11 +101,11 @@ func TestCheckpointGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, err := b.Checkpoint(t.Context())
+	first, err := checkpoint(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := b.Checkpoint(t.Context())
+	second, err := checkpoint(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +130,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err := b.Add(t.Context(), Header{Name: "deps/a"}, Bytes(nil)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := b.Checkpoint(t.Context())
+	c, err := checkpoint(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +162,7 @@ func TestBundlePrefixDependsOnDepsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := b.Checkpoint(t.Context())
+	c, err := checkpoint(t, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +190,7 @@ func TestResumedWithinARoot(t *testing.T) {
 			continue
 		}
 		places++
-		c, err := b.Checkpoint(t.Context())
+		c, err := checkpoint(t, b)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,7 @@ type position struct {
 	size    int64  // bytes of the archive
 	rawSize int64  // bytes of the tar inside
 	crc     uint32 // of the tar so far
+	sizeCRC uint32 // of the archive so far
 }
 
 // job is a piece of the archive on its way. The struct and its buffers are used again.
@@ -50,7 +51,7 @@ type job struct {
 	// written.
 	inOrder func(j *job) error
 	// hashed (may be nil) runs when everything up to and with this job was written and hashed.
-	hashed func(at position, sum hash.Hash)
+	hashed func(at position, sum hash.Hash) error
 
 	out     []byte // bytes of the archive
 	rawLen  int64  // length and CRC of the tar bytes in it
@@ -143,33 +144,17 @@ func (s *stages) sendEnd(ctx context.Context) error {
 	return nil
 }
 
-// reach waits until everything handed in is written and hashed, and calls visit there.
-func (s *stages) reach(ctx context.Context, visit func(at position, sum hash.Hash)) error {
+// sendMark has visit called when everything handed in so far is written and hashed, unless something fails before. An
+// error of it is a failure.
+func (s *stages) sendMark(ctx context.Context, visit func(at position, sum hash.Hash) error) error {
 	j, err := s.take(ctx)
 	if err != nil {
 		return err
 	}
-	reached := make(chan struct{})
 	j.work = func(*job, *encoder) error { return nil }
-	j.hashed = func(at position, sum hash.Hash) {
-		visit(at, sum)
-		close(reached)
-	}
+	j.hashed = visit
 	s.sendTaken(j)
-	select {
-	case <-reached:
-		return nil
-	case <-s.failed:
-		return s.err
-	case <-ctx.Done():
-		// visit may still be called: give it the time, nothing but our own work is before it.
-		select {
-		case <-reached:
-			return nil
-		case <-s.failed:
-			return s.err
-		}
-	}
+	return nil
 }
 
 func (s *stages) runWorker() {
@@ -202,6 +187,7 @@ func (s *stages) runWriter() {
 			s.fail(err)
 		}
 		s.at.size += int64(len(j.out))
+		s.at.sizeCRC = crcOf(s.at.sizeCRC, j.out)
 		s.at.rawSize += j.rawLen
 		s.at.crc = integrity.CombineCRC32(s.at.crc, j.rawCRC, j.rawLen)
 		j.at = s.at
@@ -214,7 +200,9 @@ func (s *stages) runHasher() {
 		if s.failure() == nil {
 			s.sum.Write(j.out)
 			if j.hashed != nil {
-				j.hashed(j.at, s.sum)
+				if err := j.hashed(j.at, s.sum); err != nil {
+					s.fail(err)
+				}
 			}
 		}
 		s.giveBack(j)

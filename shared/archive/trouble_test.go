@@ -209,7 +209,7 @@ func TestBundleWriterAfterItsEnd(t *testing.T) {
 				if err := b.Add(t.Context(), Header{Name: "a"}, Bytes(nil)); err == nil {
 					t.Error("Add was taken")
 				}
-				if _, err := b.Checkpoint(t.Context()); err == nil {
+				if _, err := checkpoint(t, b); err == nil {
 					t.Error("Checkpoint was taken")
 				}
 				if _, err := b.Close(); err == nil {

@@ -37,7 +37,7 @@ type assembly struct {
 	ctx   context.Context
 	w     work
 	src   sourceRecord
-	to    *crcWriter
+	to    io.Writer
 	out   *archive.BundleWriter
 	bar   *progressWriter
 	done  atomic.Int64
@@ -53,8 +53,8 @@ func (a *assembly) write(l layers, places []candidate, prefix *prefixRecord) (ar
 		return none, nil, err
 	}
 	defer a.out.Abort()
-	made, err := a.deps(l.deps, places, prefix)
-	if err != nil {
+	made := make([]place, len(places))
+	if err := a.deps(l.deps, places, made, prefix); err != nil {
 		return none, nil, err
 	}
 	if err := a.app(l.app); err != nil {
@@ -79,7 +79,6 @@ func (a *assembly) begin(deps []resolver.Entry, prefix *prefixRecord) error {
 		return nil
 	}
 	end := prefix.end()
-	a.to.crc = end.CRC32
 	var err error
 	a.out, err = archive.ResumeBundleWriter(a.to, end.Checkpoint, archive.WithNamesBefore(namesOf(deps[:end.Entries])))
 	if err != nil {
@@ -90,30 +89,29 @@ func (a *assembly) begin(deps []resolver.Entry, prefix *prefixRecord) error {
 	return nil
 }
 
-// deps writes deps/ and everything below it that the prefix does not hold, and marks the places.
-func (a *assembly) deps(list []resolver.Entry, places []candidate, prefix *prefixRecord) ([]place, error) {
-	var made []place
-	n := 0
+// deps writes deps/ and everything below it that the prefix does not hold. The places are filled in by the end of the
+// archive.
+func (a *assembly) deps(list []resolver.Entry, places []candidate, made []place, prefix *prefixRecord) error {
+	known, n := 0, 0
 	if prefix != nil {
-		made, n = slices.Clone(prefix.Places), prefix.end().Entries
+		known, n = copy(made, prefix.Places), prefix.end().Entries
 	} else if err := a.out.Add(a.ctx, archive.Header{Name: "deps", Mode: archive.Dir, ModTime: depsTime}, archive.Bytes(nil)); err != nil {
-		return nil, err
+		return err
 	}
-	for _, c := range places[len(made):] {
+	for i, c := range places[known:] {
 		if err := a.entries(depsDir, list[n:c.entries], depsTime); err != nil {
-			return nil, err
+			return err
 		}
 		n = c.entries
 		if n < len(list) && !a.out.AtSegmentEnd() {
-			return nil, fmt.Errorf("the bundle has no place behind %s", list[n-1].Path)
+			return fmt.Errorf("the bundle has no place behind %s", list[n-1].Path)
 		}
-		checkpoint, err := a.out.Checkpoint(a.ctx)
+		err := a.out.Mark(a.ctx, func(p archive.Checkpoint) { made[known+i] = place{Entries: c.entries, Checkpoint: p} })
 		if err != nil {
-			return nil, err
+			return err
 		}
-		made = append(made, place{Entries: n, CRC32: a.to.crc, Checkpoint: checkpoint})
 	}
-	return made, a.entries(depsDir, list[n:], depsTime)
+	return a.entries(depsDir, list[n:], depsTime)
 }
 
 // lost names the cached file behind an error of content that is not what it was; files are encoded ahead,

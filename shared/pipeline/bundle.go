@@ -252,7 +252,7 @@ func (p *Pipeline) writeBundle(ctx context.Context, w work, src sourceRecord, l 
 	}
 	defer out.Abort()
 	a := &assembly{
-		p: p, ctx: ctx, w: w, src: src, to: &crcWriter{w: out}, files: map[string]string{}, total: int64(len(l.deps)),
+		p: p, ctx: ctx, w: w, src: src, to: out, files: map[string]string{}, total: int64(len(l.deps)),
 		bar: &progressWriter{p: p, ctx: ctx, w: w},
 	}
 	sum, made, err := a.write(l, places, prefix)

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"iter"
 	"slices"
 
@@ -36,9 +34,7 @@ const (
 // place is a place in a bundle behind some of what is below deps/.
 type place struct {
 	// Entries of the layer deps that lie before it.
-	Entries int `json:"entries"`
-	// CRC32 (IEEE) of the bytes before it, which are those of the compressed archive.
-	CRC32      uint32             `json:"crc32"`
+	Entries    int                `json:"entries"`
 	Checkpoint archive.Checkpoint `json:"checkpoint"`
 }
 
@@ -54,8 +50,8 @@ func (r *prefixRecord) end() place { return r.Places[len(r.Places)-1] }
 
 // part is the beginning as a part of a new bundle.
 func (r *prefixRecord) part() blob.Part {
-	end := r.end()
-	return blob.Part{Key: r.Bundle, Length: end.Checkpoint.Size, CRC32: &end.CRC32}
+	end := r.end().Checkpoint
+	return blob.Part{Key: r.Bundle, Length: end.Size, CRC32: &end.SizeCRC32}
 }
 
 // candidate is a place that a bundle with this deps/ has, and the key of its record, which covers everything that
@@ -158,16 +154,4 @@ func namesOf(deps []resolver.Entry) iter.Seq2[string, archive.Mode] {
 			}
 		}
 	}
-}
-
-// crcWriter knows the CRC32 of what it has passed on. While nothing is being written it may be asked.
-type crcWriter struct {
-	w   io.Writer
-	crc uint32
-}
-
-func (c *crcWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.crc = crc32.Update(c.crc, crc32.IEEETable, p[:n])
-	return n, err
 }
