@@ -54,6 +54,7 @@ func Rules() []packages.Rule {
 type yarn struct {
 	registry  javascript.Registry
 	jsr       string
+	sums      berry.Sums
 	allowlist map[string][]string
 }
 
@@ -110,7 +111,7 @@ func (y *yarn) Resolve(ctx context.Context, in resolver.Input) (resolver.Output,
 	if err != nil {
 		return resolver.Output{}, err
 	}
-	r.berry = berry.New(berry.Settings{Registry: y.registry, JSR: y.jsr}, in, &r.entriesLeft)
+	r.berry = berry.New(berry.Settings{Registry: y.registry, JSR: y.jsr, Sums: &y.sums}, in, &r.entriesLeft)
 	var list []opened
 	var found []packages.Package
 	for _, dir := range paths {

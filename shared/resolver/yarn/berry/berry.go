@@ -23,12 +23,15 @@ type Settings struct {
 	Registry javascript.Registry
 	// JSR is the base URL of the registry of packages of the scope @jsr; empty: they are of Registry as well.
 	JSR string
+	// Sums are kept from request to request.
+	Sums *Sums
 }
 
 // run is the work on the projects of one request.
 type run struct {
 	registry javascript.Registry
 	jsr      string
+	sums     *Sums
 	in       resolver.Input
 	// entriesLeft may still come in lockfiles.
 	entriesLeft *int
@@ -44,7 +47,7 @@ type Projects struct {
 // New begins the work on a request. entriesLeft counts down what its lockfiles may still have; when it falls below zero,
 // Open fails.
 func New(s Settings, in resolver.Input, entriesLeft *int) *Projects {
-	r := &run{registry: s.Registry, jsr: s.JSR, in: in, entriesLeft: entriesLeft, zippers: make(chan *zipper, maxZippers)}
+	r := &run{registry: s.Registry, jsr: s.JSR, sums: s.Sums, in: in, entriesLeft: entriesLeft, zippers: make(chan *zipper, maxZippers)}
 	for range maxZippers {
 		r.zippers <- newZipper(in.Scratch)
 	}

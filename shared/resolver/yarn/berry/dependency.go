@@ -89,7 +89,8 @@ func (r *run) describe(p *Project, d *dependency) (report bool, err error) {
 		return true, d.describeGit()
 	case l.protocol == "http:", l.protocol == "https:":
 		d.kind, d.source = javascript.FromURL, l.plain()
-		d.url, d.version = d.source, javascript.ReportedSource(d.source)
+		d.url, _, _ = strings.Cut(d.source, "#")
+		d.version = javascript.ReportedSource(d.source)
 		d.answers = []string{d.source}
 		if !d.checked {
 			return false, javascript.MissingIntegrity(d.name, d.source)

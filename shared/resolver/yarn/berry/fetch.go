@@ -116,7 +116,7 @@ func (r *run) check(ctx context.Context, p *Project, d *dependency) func(io.Read
 	}
 	name := d.entry.locator.name
 	return func(content io.ReaderAt, size int64) error {
-		got, err := r.sum(ctx, io.NewSectionReader(content, 0, size), size, name, d.checksum.form)
+		got, err := r.sum(ctx, content, size, name, d.checksum.form)
 		if err != nil {
 			return archiveFault(d.source, err)
 		}
@@ -137,14 +137,17 @@ func archiveFault(source string, err error) error {
 }
 
 // sum is the SHA-512 of the zip that Yarn makes of an archive.
-func (r *run) sum(ctx context.Context, archive io.Reader, size int64, name string, form zipForm) (string, error) {
-	select {
-	case z := <-r.zippers:
-		defer func() { r.zippers <- z }()
-		return z.sum(ctx, archive, size, name, form)
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+func (r *run) sum(ctx context.Context, content io.ReaderAt, size int64, name string, form zipForm) (string, error) {
+	archive := io.NewSectionReader(content, 0, size)
+	return r.sums.get(archive, name, form, func() (string, error) {
+		select {
+		case z := <-r.zippers:
+			defer func() { r.zippers <- z }()
+			return z.sum(ctx, archive, size, name, form)
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	})
 }
 
 // pack checks the git dependencies out and packs them as npm does. Yarn itself would install and pack the repository,

@@ -9,13 +9,21 @@ const repositories = REPOSITORIES;
 
 const deps = join(__dirname, `..`, `..`);
 
-const find = target => {
+// URLs are compared as Yarn's URL class writes them, without user info and fragment.
+const normalize = target => {
   const url = new URL(`${target}`);
   url.username = url.password = url.hash = ``;
-  if (Object.hasOwnProperty.call(files, url.href))
-    return files[url.href];
+  return url;
+};
+
+const byKey = new Map(Object.entries(files).map(([key, file]) => [/^https?:/.test(key) ? normalize(key).href : key, file]));
+
+const find = target => {
+  const url = normalize(target);
+  if (byKey.has(url.href))
+    return byKey.get(url.href);
   const match = decodeURIComponent(url.pathname).match(/((?:@[^/]+\/)?[^/]+\/-\/[^/]+)$/);
-  return match !== null && Object.hasOwnProperty.call(files, match[1]) ? files[match[1]] : null;
+  return match !== null && byKey.has(match[1]) ? byKey.get(match[1]) : null;
 };
 
 module.exports = {

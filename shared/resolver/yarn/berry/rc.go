@@ -32,8 +32,6 @@ type rc struct {
 	text []byte
 	// Settings by their own names.
 	yarnPath, lockfile, registry string
-	// compression is compressionLevel; "" when it is not set.
-	compression string
 	// scopes are the registries of npmScopes.
 	scopes  map[string]string
 	plugins []rcPlugin
@@ -103,7 +101,6 @@ func parseRC(text []byte, name string) (rc, error) {
 	take("lockfileFilename", &out.lockfile)
 	take("cacheFolder", &out.cacheFolder)
 	take("npmRegistryServer", &out.registry)
-	take("compressionLevel", &out.compression)
 	take("enableImmutableCache", &out.immutableCache)
 	take("enableHardenedMode", &out.hardened)
 	var scopes map[string]struct {

@@ -29,7 +29,7 @@ plugins:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.yarnPath != ".yarn/releases/yarn-4.9.4.cjs" || c.lockfile != "other.lock" || c.compression != "0" || c.immutableCache {
+	if c.yarnPath != ".yarn/releases/yarn-4.9.4.cjs" || c.lockfile != "other.lock" || c.immutableCache {
 		t.Errorf("got %+v", c)
 	}
 	want := []rcPlugin{{Path: ".yarn/plugins/a.cjs"}, {Path: ".yarn/plugins/b.cjs", Spec: "https://h/b.cjs", Checksum: "abc"}}

@@ -156,7 +156,7 @@ func (a alone) Resolve(ctx context.Context, in resolver.Input) (resolver.Output,
 	if err != nil {
 		return resolver.Output{}, err
 	}
-	p := New(Settings{Registry: javascript.Registry{Base: "https://" + askedHost + "/", Hosts: []string{npmHost}}, JSR: "https://" + jsrHost + "/"}, in, &a.entries)
+	p := New(Settings{Registry: javascript.Registry{Base: "https://" + askedHost + "/", Hosts: []string{npmHost}}, JSR: "https://" + jsrHost + "/", Sums: &Sums{}}, in, &a.entries)
 	var projects []*Project
 	for _, dir := range paths {
 		project, err := p.Open(ctx, dir)

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -128,6 +129,34 @@ func TestZipErrors(t *testing.T) {
 	left, err := fs.Glob(z.content.scratch.FS(), "*")
 	if err != nil || len(left) > 0 {
 		t.Errorf("left in the scratch folder: %v (%v)", left, err)
+	}
+}
+
+// What was made once is not made again; another name or form is another zip, and failures are not remembered.
+func TestSums(t *testing.T) {
+	var sums Sums
+	made := 0
+	get := func(content, name string, form zipForm, fails error) string {
+		sum, err := sums.get(strings.NewReader(content), name, form, func() (string, error) {
+			made++
+			return fmt.Sprint(made), fails
+		})
+		if !errors.Is(err, fails) {
+			t.Errorf("got %v, want %v", err, fails)
+		}
+		return sum
+	}
+	broken := errors.New("broken")
+	get("a", "x", zipForm{}, broken)
+	got := []string{get("a", "x", zipForm{}, nil), get("a", "x", zipForm{}, nil), get("b", "x", zipForm{}, nil), get("a", "y", zipForm{}, nil), get("a", "x", zipForm{level: 9}, nil), get("b", "x", zipForm{}, nil)}
+	if want := "2 2 3 4 5 3"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	for i := range maxSums + 10 {
+		get(fmt.Sprint("many ", i), "x", zipForm{}, nil)
+	}
+	if len(sums.known) > maxSums {
+		t.Errorf("%d are remembered", len(sums.known))
 	}
 }
 
