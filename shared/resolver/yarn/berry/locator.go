@@ -63,3 +63,15 @@ func (l locator) plain() string {
 	text, _, _ := strings.Cut(l.reference, "::")
 	return text
 }
+
+// splitKey splits "name@range"; the "@" of a scope belongs to the name.
+func splitKey(key string) (name, spec string) {
+	if key == "" {
+		return "", ""
+	}
+	at := strings.IndexByte(key[1:], '@')
+	if at < 0 {
+		return key, ""
+	}
+	return key[:at+1], key[at+2:]
+}

@@ -396,15 +396,3 @@ func (p *lockfileParser) finish() (*lockfile, error) {
 	}
 	return p.file, nil
 }
-
-// splitKey splits "name@range"; the "@" of a scope belongs to the name.
-func splitKey(key string) (name, spec string) {
-	if key == "" {
-		return "", ""
-	}
-	at := strings.IndexByte(key[1:], '@')
-	if at < 0 {
-		return key, ""
-	}
-	return key[:at+1], key[at+2:]
-}

@@ -31,12 +31,9 @@ type release struct {
 }
 
 var (
-	releaseFile     = regexp.MustCompile(`^yarn-(.+)\.[cm]?js$`)
-	releaseVersion  = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?$`)
-	releaseHash     = regexp.MustCompile(`^(sha[0-9]+)\.([0-9a-fA-F]+)$`)
-	errNoRelease    = fault.Client(fault.InvalidRepoStructure, "Unable to determine the yarn version to use to process the request")
-	errManagerForm  = fault.Client(fault.InvalidFileFormat, "could not parse packageManager spec in package.json (expected name@semver)")
-	errOtherManager = fault.Client(fault.InvalidFileFormat, "packageManager in package.json must be yarn")
+	releaseFile    = regexp.MustCompile(`^yarn-(.+)\.[cm]?js$`)
+	releaseVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?$`)
+	releaseHash    = regexp.MustCompile(`^(sha[0-9]+)\.([0-9a-fA-F]+)$`)
 )
 
 // findRelease reads which Yarn a project is for: from the name of the file at yarnPath, and from packageManager. The
@@ -52,10 +49,10 @@ func findRelease(config rc, packageManager string) (release, error) {
 	if packageManager != "" {
 		name, version, ok := strings.Cut(packageManager, "@")
 		if !ok || name == "" || version == "" {
-			return r, errManagerForm
+			return r, fault.Client(fault.InvalidFileFormat, "could not parse packageManager spec in package.json (expected name@semver)")
 		}
 		if name != "yarn" {
-			return r, errOtherManager
+			return r, fault.Client(fault.InvalidFileFormat, "packageManager in package.json must be yarn")
 		}
 		version, hash, hashed := strings.Cut(version, "+")
 		if !releaseVersion.MatchString(version) {
@@ -75,7 +72,7 @@ func findRelease(config rc, packageManager string) (release, error) {
 	}
 	switch v := "v" + r.version; {
 	case r.version == "":
-		return r, errNoRelease
+		return r, fault.Client(fault.InvalidRepoStructure, "Unable to determine the yarn version to use to process the request")
 	case semver.Compare(v, minYarn) < 0, semver.Compare(v, endYarn) >= 0, v == brokenYarn:
 		return r, fault.Client(fault.UnsupportedFeature, "Unsupported Yarn version '%s' detected", r.version)
 	}

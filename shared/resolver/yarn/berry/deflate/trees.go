@@ -86,7 +86,7 @@ func makeFixed() *fixed {
 	return f
 }
 
-// distance is d_code.
+// distanceOf is d_code.
 func (f *fixed) distanceOf(dist int) int {
 	if dist < 256 {
 		return int(f.distanceCode[dist])
