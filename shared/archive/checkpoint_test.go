@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,48 +175,63 @@ func TestBundlePrefixDependsOnDepsAlone(t *testing.T) {
 	}
 }
 
-// TestResumedWithinARoot: at the end of a segment a checkpoint leaves no trace, and with the names before it more can
-// follow below the same root.
+// TestResumedWithinARoot: at the end of a segment a mark leaves no trace, and with the names before it more can follow
+// below the same root.
 func TestResumedWithinARoot(t *testing.T) {
 	entries := variety()
 	want, wantSum := write(t, entries)
-	places := 0
-	for n := 1; n < len(entries); n++ {
-		var head, tail bytes.Buffer
-		b := NewBundleWriter(&head)
-		for _, e := range entries[:n] {
-			if err := e.addTo(b); err != nil {
-				t.Fatal(err)
-			}
+	places := map[int]Checkpoint{}
+	var mu sync.Mutex
+	var marked bytes.Buffer
+	b := NewBundleWriter(&marked)
+	for i, e := range entries {
+		if err := e.addTo(b); err != nil {
+			t.Fatal(err)
 		}
 		if !b.AtSegmentEnd() {
-			b.Abort()
 			continue
 		}
-		places++
-		c, err := checkpoint(t, b)
+		err := b.Mark(t.Context(), func(c Checkpoint) {
+			mu.Lock()
+			defer mu.Unlock()
+			places[i+1] = c
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Abort()
-		before := func(yield func(string, Mode) bool) {
-			for _, e := range entries[:n] {
-				if !yield(e.Name, e.Mode) {
-					return
+	}
+	if sum, err := b.Close(); err != nil || sum != wantSum || !bytes.Equal(want, marked.Bytes()) {
+		t.Errorf("with marks it is another bundle: %+v, %v, want %+v", sum, err, wantSum)
+	}
+	if len(places) < 3 {
+		t.Fatalf("%d places to go on from: the test tests little", len(places))
+	}
+	ends := slices.Sorted(maps.Keys(places))
+	for _, n := range []int{ends[0], ends[len(ends)/2], ends[len(ends)-1]} {
+		c := places[n]
+		if got := crcOf(0, want[:c.Size]); got != c.SizeCRC32 {
+			t.Errorf("after %d entries: CRC %08x, want %08x", n, c.SizeCRC32, got)
+		}
+		resume := func(w io.Writer) *BundleWriter {
+			b, err := ResumeBundleWriter(w, c, WithNamesBefore(func(yield func(string, Mode) bool) {
+				for _, e := range entries[:n] {
+					if !yield(e.Name, e.Mode) {
+						return
+					}
 				}
+			}))
+			if err != nil {
+				t.Fatal(err)
 			}
+			return b
 		}
-		if b, err = ResumeBundleWriter(&tail, c, WithNamesBefore(before)); err != nil {
-			t.Fatal(err)
-		}
+		b := resume(io.Discard)
 		if err := b.Add(t.Context(), Header{Name: entries[n-1].Name, Mode: Dir}, Bytes(nil)); err == nil {
 			t.Errorf("after %d entries: the last one was added again", n)
 		}
 		b.Abort()
-		tail.Reset()
-		if b, err = ResumeBundleWriter(&tail, c, WithNamesBefore(before)); err != nil {
-			t.Fatal(err)
-		}
+		var tail bytes.Buffer
+		b = resume(&tail)
 		for _, e := range entries[n:] {
 			if err := e.addTo(b); err != nil {
 				t.Fatal(err)
@@ -222,14 +241,11 @@ func TestResumedWithinARoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if whole := append(head.Bytes()[:c.Size:c.Size], tail.Bytes()...); !bytes.Equal(want, whole) {
+		if !bytes.Equal(want[c.Size:], tail.Bytes()) {
 			t.Errorf("resumed after %d entries it is another bundle", n)
 		}
 		if diff := cmp.Diff(wantSum, sum); diff != "" {
 			t.Errorf("after %d entries: summary (-want +got):\n%s", n, diff)
 		}
-	}
-	if places < 3 {
-		t.Errorf("%d places to go on from: the test tests little", places)
 	}
 }
