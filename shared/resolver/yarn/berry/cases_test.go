@@ -1,6 +1,7 @@
 package berry
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -141,5 +142,21 @@ func TestUnverified(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(res.Output.Deps, byPath) {
 		t.Error("the files are not sorted")
+	}
+}
+
+// The plug-in is the template with the files in it, whatever a lockfile says.
+func TestPlugin(t *testing.T) {
+	res := check(t, project(`"dependencies": {"is-odd": "^1.0.0", "x": "1"}`,
+		entryOf("is-odd@npm:^1.0.0", "is-odd@npm:1.0.0", "  checksum: 10c0/ZIP(10c0,is-odd-1.0.0.tgz)")+
+			entryOf("x@npm:1", "x@https://x.test/t.tgz#= REPOSITORIES;\"\u2028", "  checksum: 10c0/ZIP(10c0,t.tgz)"))+
+		isOdd+"-- registry/x.test/t.tgz --\nx 1.0.0\n-- want/packages --\nyarn app 1.0.0\n  yarn is-odd 1.0.0\n  yarn x https://x.test/t.tgz#= REPOSITORIES;\"\u2028\n")
+	want := strings.NewReplacer("= FILES;", `= {
+  "https://x.test/t.tgz#= REPOSITORIES;\"\u2028": "yarn/external-x/PLACE",
+  "is-odd/-/is-odd-1.0.0.tgz": "yarn/is-odd/is-odd-1.0.0.tgz"
+};`, "= REPOSITORIES;", "= {};").Replace(pluginTemplate)
+	want = strings.Replace(want, "PLACE", path.Base(res.Output.Deps[1].Path), 1)
+	if got := string(res.Output.Deps[0].Inline); res.Output.Deps[0].Path != pluginPath || got != want {
+		t.Errorf("%s (-want +got):\n%s", res.Output.Deps[0].Path, cmp.Diff(want, got))
 	}
 }

@@ -127,7 +127,8 @@ func (r *run) describeNPM(p *Project, d *dependency) error {
 	if err != nil {
 		return err
 	}
-	d.url, d.source, d.answers = archive, archive, []string{archive}
+	d.source, d.answers = archive, []string{archive}
+	d.url, _, _ = strings.Cut(archive, "#")
 	switch kind {
 	case javascript.FromRegistry:
 		d.url, err = r.registry.Mapped(d.name, archive)

@@ -34,13 +34,14 @@ func (p *Projects) plugin() ([]byte, error) {
 			}
 		}
 	}
-	text := pluginTemplate
+	var pairs []string
 	for name, list := range map[string]map[string]string{"FILES": files, "REPOSITORIES": repositories} {
 		raw, err := json.MarshalIndent(list, "", "  ") // sorted; JSON is JavaScript
 		if err != nil {
 			return nil, fmt.Errorf("writing the plug-in for Yarn: %w", err)
 		}
-		text = strings.Replace(text, "= "+name+";", "= "+string(raw)+";", 1)
+		pairs = append(pairs, "= "+name+";", "= "+string(raw)+";")
 	}
-	return []byte(text), nil
+	// In one pass: what a lockfile says must not be taken for a part of the template.
+	return []byte(strings.NewReplacer(pairs...).Replace(pluginTemplate)), nil
 }
