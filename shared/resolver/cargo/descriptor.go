@@ -51,10 +51,10 @@ func Rules() []packages.Rule {
 //	git+https://example.org/r@<commit>#1.0.200
 //	path+crates/core#0.1.0                       a package of the repository, by its folder
 const (
-	fromGit   = "git+"
-	fromPath  = "path+"
-	fromGitIn = "registry+"
-	fromHTTP  = "sparse+"
+	fromGit    = "git+"
+	fromPath   = "path+"
+	fromIndex  = "registry+" // a registry whose index is a git repository
+	fromSparse = "sparse+"   // one whose index is asked over HTTP
 )
 
 // splitVersion gives the source, "" for crates.io, and the version proper.
@@ -84,7 +84,7 @@ func dependencyPURL(c packages.Context, _ packages.Package, d packages.Dependenc
 	case strings.HasPrefix(source, fromGit):
 		return crate.PURL(d.Name, version) + "?vcs_url=" + escapeURL(source), nil
 	case source != "":
-		url := strings.TrimPrefix(strings.TrimPrefix(source, fromGitIn), fromHTTP)
+		url := strings.TrimPrefix(strings.TrimPrefix(source, fromIndex), fromSparse)
 		return crate.PURL(d.Name, version) + "?repository_url=" + escapeURL(url), nil
 	}
 	return crate.PURL(d.Name, version), nil

@@ -218,11 +218,10 @@ func (p *project) reported(root manifest, repoURL string) packages.Package {
 		}
 	}
 	for _, l := range p.locked {
-		d := l.dependency()
 		if l.isLocal() && l.dir == p.dir {
-			continue
+			continue // the package itself
 		}
-		out.Dependencies = append(out.Dependencies, d)
+		out.Dependencies = append(out.Dependencies, l.dependency())
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/request"
@@ -49,7 +50,7 @@ func (r *run) templates(ctx context.Context, sources map[string]source) (map[str
 
 // indexConfig is the config.json of a registry (https://doc.rust-lang.org/cargo/reference/registry-index.html).
 func (r *run) indexConfig(ctx context.Context, s source, scratch string) ([]byte, error) {
-	if s.kind == fromHTTP {
+	if s.kind == fromSparse {
 		resp, err := r.in.Fetcher.Get(ctx, s.url+"config.json", nil, maxIndexConfigBytes)
 		if err != nil {
 			return nil, fmt.Errorf("asking the registry %s: %w", s.key(), err)
@@ -111,8 +112,9 @@ func (r *run) fetchCrates(ctx context.Context, set *registrySet) (map[source][]c
 	}
 	var list []crate.Remote
 	var from []source
-	for s, crates := range set.crates {
-		for _, c := range crates {
+	for _, s := range slices.SortedFunc(maps.Keys(set.crates), func(a, b source) int { return strings.Compare(a.key(), b.key()) }) {
+		for _, name := range slices.Sorted(maps.Keys(set.crates[s])) {
+			c := set.crates[s][name]
 			remote := crate.Remote{Crate: c, Registry: s.registry()}
 			if s.kind == "" {
 				remote.URL = crate.FileURL(r.cratesURL, c)

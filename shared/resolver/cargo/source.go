@@ -17,7 +17,7 @@ import (
 //	sparse+https://example.org/index/
 //	git+https://example.org/r?branch=main#<commit>
 type source struct {
-	// kind is fromGit, fromGitIn or fromHTTP; "" for crates.io.
+	// kind is fromGit, fromIndex or fromSparse; "" for crates.io.
 	kind string
 	// url without query and fragment.
 	url string
@@ -34,7 +34,7 @@ func parseSource(l crate.Locked, shown string) (source, error) {
 		return source{}, nil
 	}
 	s := source{}
-	for _, kind := range []string{fromGit, fromGitIn, fromHTTP} {
+	for _, kind := range []string{fromGit, fromIndex, fromSparse} {
 		if strings.HasPrefix(l.Source, kind) {
 			s.kind = kind
 		}
@@ -49,7 +49,7 @@ func parseSource(l crate.Locked, shown string) (source, error) {
 			return source{}, fault.Client(fault.UnsupportedFeature,
 				"%s: the source of %s %s holds user info, which does not belong into a repository; credentials are configured on the server: %s", shown, l.Name, l.Version, u.Redacted())
 		}
-	case s.kind != fromHTTP && (u.Scheme == "ssh" || u.Scheme == "git"):
+	case s.kind != fromSparse && (u.Scheme == "ssh" || u.Scheme == "git"):
 		if _, ok := u.User.Password(); ok {
 			return source{}, fault.Client(fault.UnsupportedFeature, "%s: the source of %s %s holds a password, which does not belong into a repository: %s", shown, l.Name, l.Version, u.Redacted())
 		}
@@ -97,8 +97,8 @@ func (s source) key() string {
 
 // registry is the source as manifests of crates name it: "" for crates.io.
 func (s source) registry() string {
-	if s.kind == fromHTTP {
-		return fromHTTP + s.url
+	if s.kind == fromSparse {
+		return fromSparse + s.url
 	}
 	return s.url
 }
