@@ -128,16 +128,18 @@ func releases(members, yarnPath string) string {
 
 // What no checksum vouches for is named; so is what has a checksum that cannot be made here.
 func TestUnverified(t *testing.T) {
-	res := check(t, project(`"dependencies": {"is-odd": "^1.0.0", "c": "1", "u": "1"}`,
+	res := check(t, project(`"dependencies": {"is-odd": "^1.0.0", "c": "1", "u": "1", "t": "https://x.test/t.tgz"}`,
 		entryOf("is-odd@npm:^1.0.0", "is-odd@npm:1.0.0", "  checksum: 10c0/ZIP(10c0,is-odd-1.0.0.tgz)")+
 			entryOf("c@npm:1", "c@npm:1.0.0", "  conditions: os=darwin & cpu=arm64")+
-			entryOf("u@npm:1", "u@npm:1.0.0", "  checksum: 11c0/"+strings.Repeat("0", 128)))+isOdd+
+			entryOf("t@https://x.test/t.tgz", "t@https://x.test/t.tgz", "  checksum: 10c5/"+strings.Repeat("0", 128))+
+			entryOf("u@npm:1", "u@npm:1.0.0", "  checksum: 11c0/"+strings.Repeat("0", 128)))+isOdd+"-- registry/x.test/t.tgz --\nt 2.0.0\n"+
 		"-- registry/registry.example/c/-/c-1.0.0.tgz --\nc 1.0.0\n-- registry/registry.example/u/-/u-1.0.0.tgz --\nu 1.0.0\n"+
-		"-- want/packages --\nyarn app 1.0.0\n  yarn c 1.0.0\n  yarn is-odd 1.0.0\n  yarn u 1.0.0\n")
-	if diff := cmp.Diff([]string{"pkg:npm/c@1.0.0", "pkg:npm/u@1.0.0"}, res.Output.Unverified); diff != "" {
+		"-- want/packages --\nyarn app 1.0.0\n  yarn c 1.0.0\n  yarn is-odd 1.0.0\n  yarn t https://x.test/t.tgz\n  yarn u 1.0.0\n")
+	tarball := "pkg:generic/t?download_url=https%3A%2F%2Fx.test%2Ft.tgz"
+	if diff := cmp.Diff([]string{tarball, "pkg:npm/c@1.0.0", "pkg:npm/u@1.0.0"}, res.Output.Unverified); diff != "" {
 		t.Errorf("unverified (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"pkg:npm/c@1.0.0", "pkg:npm/is-odd@1.0.0", "pkg:npm/u@1.0.0"}, keys(res.Output.Checksums)); diff != "" {
+	if diff := cmp.Diff([]string{tarball, "pkg:npm/c@1.0.0", "pkg:npm/is-odd@1.0.0", "pkg:npm/u@1.0.0"}, keys(res.Output.Checksums)); diff != "" {
 		t.Errorf("checksums (-want +got):\n%s", diff)
 	}
 	if !slices.IsSortedFunc(res.Output.Deps, byPath) {

@@ -92,7 +92,7 @@ func (r *run) describe(p *Project, d *dependency) (report bool, err error) {
 		d.url, _, _ = strings.Cut(d.source, "#")
 		d.version = javascript.ReportedSource(d.source)
 		d.answers = []string{d.source}
-		if !d.checked {
+		if e.checksum == "" {
 			return false, javascript.MissingIntegrity(d.name, d.source)
 		}
 		_, err := r.registry.Classify(d.name, d.source)

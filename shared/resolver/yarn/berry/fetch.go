@@ -106,9 +106,12 @@ func (d *dependency) take(found javascript.PackageJSON) error {
 	return javascript.CheckVersion("The package.json of "+d.name+"@"+d.version, d.name, d.placeVersion)
 }
 
-// check compares an archive with the lockfile's checksum. Where there is none that can be made here, the archive's
-// package.json must be that of what was asked for.
+// check compares an archive with the lockfile's checksum. Where there is none that can be made here, the package.json in
+// an archive of a registry must be that of what was asked for; Yarn will look at the checksum.
 func (r *run) check(ctx context.Context, p *Project, d *dependency) func(io.ReaderAt, int64) error {
+	if !d.checked && d.kind == javascript.FromURL {
+		return javascript.CheckArchive(ctx, d.source, nil)
+	}
 	if !d.checked {
 		return javascript.CheckArchive(ctx, d.source, func(found javascript.PackageJSON) error {
 			return found.CheckIdentity(d.url, d.name, d.version)

@@ -41,13 +41,24 @@ func (r *run) overlays(ctx context.Context, p *Project) ([]resolver.Entry, error
 		out = append(out, resolver.Entry{Path: p.config.path, Inline: text})
 	}
 	for i := range out {
-		real, err := javascript.RealPath(r.in.Source, out[i].Path)
-		if err != nil {
-			return nil, fault.Client(fault.InvalidRepoStructure, "The path %s leads out of the repository", out[i].Path).Because(err)
+		if out[i].Path, err = r.realPath(out[i]); err != nil {
+			return nil, err
 		}
-		out[i].Path = real
 	}
 	return out, nil
+}
+
+// realPath is where a file really is. One that is removed may be a link itself, which goes and not what it leads to.
+func (r *run) realPath(e resolver.Entry) (string, error) {
+	follow, rest := e.Path, ""
+	if e.Deleted {
+		follow, rest = path.Split(e.Path)
+	}
+	real, err := javascript.RealPath(r.in.Source, path.Clean(follow))
+	if err != nil {
+		return "", fault.Client(fault.InvalidRepoStructure, "The path %s leads out of the repository", e.Path).Because(err)
+	}
+	return path.Join(real, rest), nil
 }
 
 // unverifiedArchives removes those archives of a zero-install from the bundle that are none whose checksum the lockfile
