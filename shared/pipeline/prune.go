@@ -26,7 +26,8 @@ const (
 	// pruneSlice is how many objects one run of the reaper looks at: 200 lists on S3, and at most as many
 	// deletions.
 	pruneSlice = 100_000
-	// pruneBatch objects are removed in one call.
+	// pruneBatch objects are removed in one call, at the latest when so many more were looked at: what is listed
+	// now may be used in a moment.
 	pruneBatch = 500
 	// pruneStop is how long before its end a run of the reaper stops.
 	pruneStop = 20 * time.Second
@@ -128,6 +129,7 @@ func (p *Pipeline) nextWalk(ctx context.Context, s *pruneState) {
 func (p *Pipeline) pruneWalk(ctx context.Context, s *pruneState, left *int) (atEnd bool, err error) {
 	var batch []string
 	var bytes int64
+	looked := 0 // since the batch began
 	remove := func(last string) error {
 		if len(batch) > 0 {
 			if err := p.Blobs.Delete(ctx, batch...); err != nil {
@@ -135,7 +137,7 @@ func (p *Pipeline) pruneWalk(ctx context.Context, s *pruneState, left *int) (atE
 			}
 		}
 		s.Freed, s.Excess, s.After = s.Freed+bytes, s.Excess-bytes, last
-		batch, bytes = nil, 0
+		batch, bytes, looked = nil, 0, 0
 		return nil
 	}
 	prefix := ""
@@ -158,8 +160,8 @@ func (p *Pipeline) pruneWalk(ctx context.Context, s *pruneState, left *int) (atE
 		case !s.Sweep && goes:
 			s.Ages[class] += info.Size
 		case !s.Sweep && path.Base(info.Key) == bundleArchive:
-			if err := p.pruneBundle(ctx, s, info); err != nil {
-				return false, err
+			if err := p.pruneBundle(ctx, s, info); err != nil { // it must not keep the others
+				p.Log.ErrorContext(ctx, "bundle not pruned", "key", info.Key, "error", err)
 			}
 		}
 		if !s.Sweep && info.Key != pruneStateKey {
@@ -167,8 +169,10 @@ func (p *Pipeline) pruneWalk(ctx context.Context, s *pruneState, left *int) (atE
 		}
 		if last = info.Key; len(batch) == 0 {
 			s.After = last
+		} else {
+			looked++
 		}
-		if len(batch) == pruneBatch || s.Sweep && bytes >= s.Excess {
+		if looked == pruneBatch || s.Sweep && bytes >= s.Excess {
 			if err := remove(last); err != nil {
 				return false, err
 			}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -262,5 +263,24 @@ func TestPruneAWS(t *testing.T) {
 				t.Errorf("left: %v, want 4 objects", got)
 			}
 		})
+	}
+}
+
+// TestPruneMany: more goes than one call takes, and no more than must.
+func TestPruneMany(t *testing.T) {
+	w := newWorld(t)
+	const n, keep = pruneBatch + 200, 50
+	pr := w.start(-1, func(s *Settings, _ *Deps) { s.CacheMaxBytes = 10 * keep })
+	defer pr.close()
+	for i := range n {
+		pr.put(t, fmt.Sprintf("deps/%04d", i))
+	}
+	w.advance(day)
+	if slices := pr.prune(t); slices != 1 {
+		t.Errorf("it took %d slices, want 1", slices)
+	}
+	got := pr.kept(t)
+	if len(got) != keep || got[0] != fmt.Sprintf("deps/%04d", n-keep) {
+		t.Errorf("left: %d objects from %s on, want %d", len(got), got[0], keep)
 	}
 }
