@@ -284,6 +284,17 @@ pnpm/@ws/b/-/b-1.0.0.tgz
 `,
 		},
 		{
+			"a project with a lockfile of its own, in a workspace whose registries are above it", "-- request.json --\n{\"packages\": [{\"path\": \"w\"}]}\n" +
+				"-- repo/pnpm-workspace.yaml --\npackages: [w]\nregistries: {'@ws': 'https://ws.example'}\n-- repo/.npmrc --\nregistry=https://registry.npmjs.org/ ; ours\n" +
+				"-- repo/w/package.json --\n{\"name\": \"app\", \"version\": \"1.0.0\"}\n-- repo/w/pnpm-lock.yaml --\nlockfileVersion: '9.0'\npackages:\n  '@ws/b@1.0.0':\n    resolution: {integrity: SRI(ws.example/b-1.0.0.tgz)}\n" +
+				"-- registry/ws.example/@ws/b/-/b-1.0.0.tgz --\n@ws/b 1.0.0\n" +
+				"-- want/packages --\npnpm app 1.0.0 (w)\n  pnpm @ws/b https://ws.example/@ws/b/-/b-1.0.0.tgz dev\n-- want/app/.npmrc --\n\n-- want/app/pnpm-workspace.yaml --\npackages: [w]\n",
+		},
+		{
+			"a configuration dependency with a name that is none", lock9("") + "-- repo/pnpm-workspace.yaml --\nconfigDependencies:\n  ../x: 6.0.0+sha512-AA\n" +
+				refused("InvalidFileFormat", `pnpm-workspace.yaml, line 2: "../x" is not the name of a package`),
+		},
+		{
 			"build metadata is in no file's name", lock9(`packages:
   a@1.0.0+build.5:
     resolution: {integrity: SRI(a-1.0.0.tgz)}`) + served("a 1.0.0") +

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -40,40 +41,82 @@ type config struct {
 // workspace count when pnpm is started there, so that they must not name registries either.
 func (r *run) readConfig(ctx context.Context, p *project) (config, error) {
 	c := config{scopes: map[string]string{}, changed: map[string][]byte{}}
-	for _, i := range append([]importer{{dir: "."}}, p.lock.importers...) {
-		name, data, err := r.configFile(p, path.Join(i.dir, npmrcName))
+	root, err := r.workspaceRoot(p)
+	if err != nil {
+		return c, err
+	}
+	dirs := []string{root}
+	for _, i := range p.lock.importers {
+		dirs = append(dirs, i.dir)
+	}
+	for _, dir := range append(dirs, ".") { // what is nearer to the lockfile counts
+		name, data, err := r.configFile(p, path.Join(dir, npmrcName))
 		if err != nil {
 			return c, err
 		}
-		if data == nil || c.changed[name] != nil {
+		if data == nil {
 			continue
 		}
-		registries := config{scopes: map[string]string{}}
-		rest, err := r.readNPMRC(ctx, path.Join(p.dir, i.dir, npmrcName), data, &registries)
+		found := config{scopes: map[string]string{}}
+		rest, err := r.readNPMRC(ctx, path.Join(p.dir, dir, npmrcName), data, &found)
 		if err != nil {
 			return c, err
 		}
-		if i.dir == "." {
-			c.registry, c.scopes = registries.registry, registries.scopes
+		if dir == "." || dir == root {
+			c.take(found)
 		}
-		if len(rest) != len(data) {
-			c.changed[name] = rest
-		}
+		c.change(name, data, rest)
 	}
 	if p.lock.old {
 		if err := c.hideRegistry(r, p); err != nil {
 			return c, err
 		}
 	}
-	name, data, err := r.configFile(p, workspaceName)
+	name, data, err := r.configFile(p, path.Join(root, workspaceName))
 	if err != nil || data == nil {
 		return c, err
 	}
-	rest, err := r.readWorkspace(ctx, path.Join(p.dir, workspaceName), data, p, &c)
-	if err == nil && len(rest) != len(data) {
-		c.changed[name] = rest
+	rest, err := r.readWorkspace(ctx, path.Join(p.dir, root, workspaceName), data, p, &c)
+	if err == nil {
+		c.change(name, data, rest)
 	}
 	return c, err
+}
+
+// workspaceRoot is the folder of the pnpm-workspace.yaml that pnpm reads, relative to the lockfile's: as a rule the same,
+// or one above it, whose projects have lockfiles of their own (shared-workspace-lockfile=false).
+func (r *run) workspaceRoot(p *project) (string, error) {
+	up := "."
+	for dir := path.Clean(p.dir); ; dir = path.Dir(dir) {
+		switch _, err := r.in.Source.Stat(path.Join(dir, workspaceName)); {
+		case err == nil:
+			return up, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fault.Client(fault.InvalidRepoStructure, "File check failed for pnpm: %s must be a file of the repository", path.Join(dir, workspaceName)).Because(err)
+		case dir == ".":
+			return ".", nil
+		}
+		up = path.Join(up, "..")
+	}
+}
+
+// take notes registries of a file that counts more than those before.
+func (c *config) take(found config) {
+	if found.registry != "" {
+		c.registry = found.registry
+	}
+	maps.Copy(c.scopes, found.scopes)
+}
+
+// change notes a file's new content, if lines are gone. It is never empty: a file of nothing is none in a bundle.
+func (c *config) change(name string, data, rest []byte) {
+	if len(rest) == len(data) {
+		return
+	}
+	if len(rest) == 0 {
+		rest = []byte("\n")
+	}
+	c.changed[name] = rest
 }
 
 // unusedRegistry is a registry that nothing is asked of.
@@ -123,6 +166,8 @@ func (r *run) readNPMRC(ctx context.Context, where string, data []byte, c *confi
 	var rest []byte
 	for line := range bytes.Lines(data) {
 		key, value, _ := strings.Cut(strings.TrimSpace(string(line)), "=")
+		value, _, _ = strings.Cut(value, " ;")
+		value, _, _ = strings.Cut(value, " #")
 		key, value = unquote(key), unquote(value)
 		scope := ""
 		if m := scopedRegistry.FindStringSubmatch(key); m != nil {
@@ -246,7 +291,7 @@ func (r *run) configDependencies(d document, value *yaml.Node, p *project, c *co
 		if r.entriesLeft--; r.entriesLeft < 0 {
 			return d.fault(at.Line, "the request has more than %d packages, the limit", MaxEntries)
 		}
-		e := &entry{key: name + "@" + version, name: name, version: version, line: at.Line}
+		e := &entry{key: name + "@" + version, name: name, version: version, line: d.line + at.Line - 1, file: d.path}
 		e.resolution.integrity = sri
 		if !slices.ContainsFunc(p.lock.entries, func(have *entry) bool { return have.key == e.key }) {
 			c.extra = append(c.extra, e)

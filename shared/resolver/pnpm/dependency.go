@@ -51,7 +51,13 @@ func (r *run) findDependencies(ctx context.Context, p *project) error {
 }
 
 // where names an entry in faults.
-func (e *entry) where(p *project) string { return fmt.Sprintf("%s, line %d", p.lock.path, e.line) }
+func (e *entry) where(p *project) string {
+	file := p.lock.path
+	if e.file != "" {
+		file = e.file
+	}
+	return fmt.Sprintf("%s, line %d", file, e.line)
+}
 
 // describe reads an entry.
 func (r *run) describe(p *project, d *dependency) error {

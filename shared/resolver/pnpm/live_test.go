@@ -270,9 +270,9 @@ func TestLiveLockfile6(t *testing.T) {
 func TestLiveCorepack(t *testing.T) {
 	l := newLive(t)
 	corepack := filepath.Join(l.npm(t, "corepack@latest"), "corepack", "dist", "pnpm.js")
+	newest := l.install(t, builder{version: "11", script: "bin/pnpm.mjs", newNode: true})
 	for _, version := range []string{pinned, "11.28.11", "12.21.0"} {
 		t.Run(version, func(t *testing.T) {
-			newest := l.install(t, builder{version: "11", script: "bin/pnpm.mjs", newNode: true})
 			files := newest.lock(t, map[string]string{
 				"package.json": fmt.Sprintf(`{"packageManager": "pnpm@%s", "dependencies": {"ms": "2.1.3"}}`, version),
 				"main.js":      "console.log(require('ms')(60000))\n",

@@ -43,6 +43,8 @@ type entry struct {
 	declared   string
 	resolution resolution
 	line       int // of the key
+	// file that has it, when it is not the lockfile.
+	file string
 	// at is where the resolution is, in bytes of the file, with the end of its last line; to is 0 where it cannot be
 	// replaced alone.
 	at span

@@ -148,9 +148,6 @@ func (r *run) changedFiles(ctx context.Context, projects []*project) ([]resolver
 	byName := map[string]resolver.Entry{}
 	for _, p := range projects {
 		for name, content := range p.config.changed {
-			if content == nil {
-				content = []byte{}
-			}
 			byName[name] = resolver.Entry{Path: name, Inline: content}
 		}
 		e, changed, err := r.rewriteLockfile(ctx, p)
