@@ -40,37 +40,50 @@ type source struct {
 	w    *world
 	step string
 	fn   *function
-	// slots are how many run at once.
+	// slots are how many run at once, besides what is delivered again.
 	slots chan struct{}
 	wg    sync.WaitGroup
 }
 
-// run receives until ctx ends, then waits for what is under way.
+// run receives until ctx ends, then waits for what is under way. A message is received when there is a slot for
+// it: what waits would lose its visibility.
 func (s *source) run(ctx context.Context) {
 	defer s.wg.Wait()
-	for ctx.Err() == nil {
-		out, err := s.w.stack.sqs.ReceiveMessage(ctx, &sqssdk.ReceiveMessageInput{
-			QueueUrl: aws.String(s.w.stack.queues[s.step]), MaxNumberOfMessages: 4, WaitTimeSeconds: 1,
-			VisibilityTimeout:           int32((s.fn.timeout + visibilityMargin) / time.Second),
-			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
-		})
-		if err != nil {
-			if ctx.Err() == nil {
-				s.w.t.Errorf("receiving from queue %s: %v", s.step, err)
-				pause(ctx, time.Second)
-			}
-			continue
-		}
-		for _, m := range out.Messages {
-			s.wg.Go(func() { s.deliver(ctx, m) })
-		}
-		// No more are taken than have a slot soon: what waits loses visibility.
+	for {
 		select {
 		case s.slots <- struct{}{}:
-			<-s.slots
 		case <-ctx.Done():
+			return
 		}
+		m, ok := s.receive(ctx)
+		if !ok {
+			<-s.slots
+			continue
+		}
+		s.wg.Go(func() {
+			defer func() { <-s.slots }()
+			s.deliver(ctx, m)
+		})
 	}
+}
+
+func (s *source) receive(ctx context.Context) (types.Message, bool) {
+	out, err := s.w.stack.sqs.ReceiveMessage(ctx, &sqssdk.ReceiveMessageInput{
+		QueueUrl: aws.String(s.w.stack.queues[s.step]), MaxNumberOfMessages: 1, WaitTimeSeconds: 1,
+		VisibilityTimeout:           int32((s.fn.timeout + visibilityMargin) / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			s.w.t.Errorf("receiving from queue %s: %v", s.step, err)
+			pause(ctx, time.Second)
+		}
+		return types.Message{}, false
+	}
+	if len(out.Messages) == 0 {
+		return types.Message{}, false
+	}
+	return out.Messages[0], true
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -122,8 +135,11 @@ func (s *source) deliver(ctx context.Context, m types.Message) {
 	}
 	if again {
 		s.w.count("messages delivered again later")
-		pause(ctx, time.Duration(random.Int64N(int64(againMost))))
-		s.invoke(ctx, msg, event, fate{})
+		after := time.Duration(random.Int64N(int64(againMost)))
+		s.wg.Go(func() {
+			pause(ctx, after)
+			s.invoke(ctx, msg, event, fate{})
+		})
 	}
 }
 
@@ -173,10 +189,8 @@ func (s *source) fate(msg queue.Message, kind string, receives int, doomed bool,
 	return fate{}
 }
 
-// invoke runs the function when a slot is free.
+// invoke runs the function.
 func (s *source) invoke(ctx context.Context, msg queue.Message, body []byte, f fate) (string, []byte) {
-	s.slots <- struct{}{}
-	defer func() { <-s.slots }()
 	ending, answer, err := s.fn.invoke(ctx, event{body, f})
 	if err != nil {
 		s.w.t.Errorf("function %s: %v", s.fn.name, err)
