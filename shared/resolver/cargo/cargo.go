@@ -80,7 +80,7 @@ func (c *cargo) Resolve(ctx context.Context, in resolver.Input) (resolver.Output
 		projects = append(projects, p)
 	}
 	registries := &registrySet{sources: map[string]source{}, crates: map[source]map[string]crate.Crate{}}
-	git := &gitSet{trees: map[string]*gitTree{}, sources: map[string]source{}, wanted: map[string]map[string]bool{}}
+	git := newGitSet()
 	for _, p := range projects {
 		if err := p.collect(ctx, in, registries, git); err != nil {
 			return resolver.Output{}, err
@@ -102,9 +102,7 @@ func (p *project) collect(ctx context.Context, in resolver.Input, registries *re
 		switch {
 		case l.isLocal():
 		case l.source.kind == fromGit:
-			if err := git.add(l, p.lockfile); err != nil {
-				return err
-			}
+			git.add(l, p)
 		default:
 			if err := registries.add(l, p.lockfile); err != nil {
 				return err
@@ -113,9 +111,7 @@ func (p *project) collect(ctx context.Context, in resolver.Input, registries *re
 	}
 	for _, l := range p.unused {
 		if l.source.kind == fromGit {
-			if err := git.add(l, p.lockfile); err != nil {
-				return err
-			}
+			git.add(l, p)
 		} else if !l.isLocal() {
 			in.Log.WarnContext(ctx, "A patch that nothing uses is not in the bundle; cargo may ask for it", "lockfile", p.lockfile, "crate", l.Name+" "+l.Version)
 		}

@@ -58,9 +58,18 @@ func quote(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
-// cleanConfigs are the configurations of the repository that say where sources are, without that: they would win over
-// the bundle's. Looked at are those that cargo reads in the folders.
-func (t *tree) cleanConfigs(dirs map[string]bool) ([]resolver.Entry, error) {
+// gitSource replaces a git repository by a folder.
+func (w *configWriter) gitSource(s source, name, folder string) {
+	w.table(s.key(), "git", s.url, s.refKind, s.ref, "replace-with", "cachito-git-"+name)
+	w.table("cachito-git-"+name, "directory", folder)
+}
+
+// configNote begins the configurations of the repository that are changed.
+const configNote = "# Sources are in the bundle; what this file said of [source] is left out.\n"
+
+// configs are the configurations of the repository that change, those that cargo reads in the folders. What they say of
+// sources is left out: it would win over the bundle's. own is added to those of some folders.
+func (t *tree) configs(dirs map[string]bool, own map[string]*configWriter) ([]resolver.Entry, error) {
 	places := map[string]bool{}
 	for dir := range dirs {
 		for places[dir] = true; dir != "."; places[dir] = true {
@@ -69,28 +78,51 @@ func (t *tree) cleanConfigs(dirs map[string]bool) ([]resolver.Entry, error) {
 	}
 	var changed []resolver.Entry
 	for dir := range places {
-		for _, name := range []string{".cargo/config.toml", ".cargo/config"} {
+		more := ""
+		if own[dir] != nil {
+			more = own[dir].String()
+		}
+		for _, name := range []string{".cargo/config", ".cargo/config.toml"} { // where there are both, cargo reads the first
 			name = path.Join(dir, name)
-			content, err := readFile(t.root, name, maxConfigBytes)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
+			content, err := t.withoutSources(name, more != "")
 			if err != nil {
 				return nil, err
 			}
-			var config manifest
-			if err := toml.Unmarshal(content, &config); err != nil {
-				return nil, fault.Client(fault.InvalidFileFormat, "Cargo config file contains invalid data and cannot be parsed: %s: %v", name, err)
+			if content != nil {
+				changed = append(changed, resolver.Entry{Path: name, Inline: append(content, more...)})
+				more = ""
 			}
-			if _, ok := config["source"]; !ok {
-				continue
-			}
-			delete(config, "source")
-			if content, err = config.print(); err != nil {
-				return nil, fault.Client(fault.InvalidFileFormat, "Cargo config file contains invalid data and cannot be parsed: %s: %v", name, err)
-			}
-			changed = append(changed, resolver.Entry{Path: name, Inline: append([]byte("# Without [source]: dependencies are in the bundle.\n"), content...)})
+		}
+		if more != "" {
+			changed = append(changed, resolver.Entry{Path: path.Join(dir, ".cargo/config.toml"), Inline: []byte(configNote + more)})
 		}
 	}
 	return changed, nil
+}
+
+// withoutSources is a configuration without its sources; nil when there is no such file, or nothing to change in it.
+// always: it changes anyway.
+func (t *tree) withoutSources(name string, always bool) ([]byte, error) {
+	content, err := readFile(t.root, name, maxConfigBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	invalid := func(err error) error {
+		return fault.Client(fault.InvalidFileFormat, "Cargo config file contains invalid data and cannot be parsed: %s: %v", name, err)
+	}
+	var config manifest
+	if err := toml.Unmarshal(content, &config); err != nil {
+		return nil, invalid(err)
+	}
+	if _, ok := config["source"]; !ok && !always {
+		return nil, nil
+	}
+	delete(config, "source")
+	if content, err = config.print(); err != nil {
+		return nil, invalid(err)
+	}
+	return append([]byte(configNote), content...), nil
 }

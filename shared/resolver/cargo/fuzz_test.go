@@ -61,7 +61,7 @@ func FuzzSource(f *testing.F) {
 			t.Errorf("%q has the folder %q", text, folder)
 		}
 		w := newConfig()
-		w.table(s.key(), "git", s.url, s.refKind, s.ref, "replace-with", "x")
+		w.gitSource(s, "x", "y")
 		var doc struct {
 			Source map[string]map[string]string `toml:"source"`
 		}
@@ -69,7 +69,7 @@ func FuzzSource(f *testing.F) {
 			t.Fatalf("%q: %v in\n%s", text, err, w.String())
 		}
 		got := doc.Source[s.key()]
-		if got["git"] != s.url || s.refKind != "" && got[s.refKind] != s.ref || got["replace-with"] != "x" {
+		if got["git"] != s.url || s.refKind != "" && got[s.refKind] != s.ref || got["replace-with"] != "cachito-git-x" || doc.Source["cachito-git-x"]["directory"] != "y" {
 			t.Errorf("%q: got %v", text, got)
 		}
 	})

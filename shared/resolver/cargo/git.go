@@ -65,29 +65,38 @@ func folderName(base, what string) string {
 // gitSet are the git dependencies of a request.
 type gitSet struct {
 	trees map[string]*gitTree // by URL and commit
-	// sources as the lockfiles have them, by key, with the packages wanted of each.
-	sources map[string]source
-	wanted  map[string]map[string]bool
+	uses  map[string]*gitUse  // by source and commit
+	// commits of each source.
+	commits map[string]map[string]bool
 }
 
-// add notes a package.
-func (s *gitSet) add(l lockedPackage, shown string) error {
-	key := l.source.key()
-	if other, ok := s.sources[key]; ok && other.commit != l.source.commit {
-		return fault.Client(fault.UnsupportedFeature,
-			"%s locks %s at the commit %s, and another lockfile of the request at %s. One bundle can hold one of them: make two requests, or lock the same commit", shown, key, l.source.commit, other.commit)
+// gitUse is a source of git as lockfiles have it.
+type gitUse struct {
+	source source
+	wanted map[string]bool // "name version"
+	dirs   map[string]bool // folders of the lockfiles
+}
+
+func newGitSet() *gitSet {
+	return &gitSet{trees: map[string]*gitTree{}, uses: map[string]*gitUse{}, commits: map[string]map[string]bool{}}
+}
+
+// add notes a package of a project.
+func (s *gitSet) add(l lockedPackage, p *project) {
+	key, at, want := l.source.key(), l.source.url+"#"+l.source.commit, l.Name+" "+l.Version
+	if s.commits[key] == nil {
+		s.commits[key] = map[string]bool{}
 	}
-	s.sources[key] = l.source
-	at := l.source.url + "#" + l.source.commit
+	s.commits[key][l.source.commit] = true
 	if s.trees[at] == nil {
-		s.trees[at] = &gitTree{source: l.source, shown: shown, wanted: map[string]bool{}}
+		s.trees[at] = &gitTree{source: l.source, shown: p.lockfile, wanted: map[string]bool{}}
 	}
-	if s.wanted[key] == nil {
-		s.wanted[key] = map[string]bool{}
+	s.trees[at].wanted[want] = true
+	id := key + "#" + l.source.commit
+	if s.uses[id] == nil {
+		s.uses[id] = &gitUse{source: l.source, wanted: map[string]bool{}, dirs: map[string]bool{}}
 	}
-	s.trees[at].wanted[l.Name+" "+l.Version] = true
-	s.wanted[key][l.Name+" "+l.Version] = true
-	return nil
+	s.uses[id].wanted[want], s.uses[id].dirs[p.dir] = true, true
 }
 
 // fetchTrees checks out all repositories. Progress goes on behind that of the crates.

@@ -247,11 +247,15 @@ func (l *live) lock(t *testing.T, files map[string]string) {
 	files["Cargo.lock"] = string(content)
 }
 
-// resolve resolves a repository, below a folder of it.
-func (l *live) resolve(t *testing.T, files map[string]string, dir string) resolvertest.Result {
+// resolve resolves a repository: its files are below a folder, and there may be more packages.
+func (l *live) resolve(t *testing.T, files map[string]string, dir string, more ...string) resolvertest.Result {
 	t.Helper()
 	s := scenario(t, "")
-	options, err := json.Marshal([]map[string]string{{"path": dir}})
+	paths := []map[string]string{{"path": dir}}
+	for _, other := range more {
+		paths = append(paths, map[string]string{"path": other})
+	}
+	options, err := json.Marshal(paths)
 	must(t, err)
 	s.Request.Packages, s.Git = options, l
 	for name, content := range files {
@@ -339,6 +343,30 @@ func TestLiveOffline(t *testing.T) {
 			l.build(t, l.resolve(t, old, "."), "one folder", ".", ".")
 		})
 	}
+	t.Run("two lockfiles that have a branch at two commits", func(t *testing.T) {
+		repo := l.git.Init("o/moving")
+		both := map[string]string{}
+		for _, dir := range []string{".", "sub/deep"} {
+			repo.Commit(map[string]string{"Cargo.toml": "[package]\nname = \"moving\"\nversion = \"1.0.0\"\n", "src/lib.rs": "pub const S: &str = \"" + dir + "\";\n"})
+			app := map[string]string{
+				"Cargo.toml":  "[package]\nname = \"app\"\nversion = \"0.1.0\"\n[workspace]\n[dependencies]\nmoving = {git = \"https://git.example/o/moving\"}\n",
+				"src/main.rs": "fn main() { println!(\"{}\", moving::S); }\n",
+			}
+			l.lock(t, app)
+			for name, content := range app {
+				both[filepath.ToSlash(filepath.Join(dir, name))] = content
+			}
+		}
+		bundle := t.TempDir()
+		l.resolve(t, both, ".", "sub/deep").Unpack(t, bundle)
+		for _, dir := range []string{".", "sub/deep"} {
+			got, err := l.cargo(t, filepath.Join(bundle, "app", dir, "src"), true, "run", "--quiet", "--locked", "--offline")
+			must(t, err)
+			if got != dir+"\n" {
+				t.Errorf("%s is built with the commit of %s", dir, got)
+			}
+		}
+	})
 	t.Run("O07 a damaged crate", func(t *testing.T) {
 		bundle := t.TempDir()
 		res.Unpack(t, bundle)

@@ -26,10 +26,10 @@ func (r *run) output(projects []*project, crates map[source][]crate.Fetched, git
 	if err := r.addRegistries(&out, config, crates); err != nil {
 		return out, err
 	}
-	addTrees(&out, config, git)
+	own := addTrees(&out, config, git)
 	slices.SortFunc(out.Deps, func(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) })
 	var err error
-	if out.Overlays, err = r.tree.cleanConfigs(dirs); err != nil {
+	if out.Overlays, err = r.tree.configs(dirs, own); err != nil {
 		return out, err
 	}
 	slices.SortFunc(out.Overlays, func(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) })
@@ -76,8 +76,9 @@ func (r *run) addRegistries(out *resolver.Output, config *configWriter, crates m
 }
 
 // addTrees adds the trees, and for each source a folder of its crates: cargo looks only at direct subfolders, and the
-// crates of a repository may name files beside them.
-func addTrees(out *resolver.Output, config *configWriter, git *gitSet) {
+// crates of a repository may name files beside them. A branch that lockfiles have at several commits cannot stand in the
+// configuration of the whole bundle; own are those of the packages' folders, which cargo prefers there.
+func addTrees(out *resolver.Output, config *configWriter, git *gitSet) (own map[string]*configWriter) {
 	for _, at := range slices.Sorted(maps.Keys(git.trees)) {
 		g := git.trees[at]
 		for _, e := range g.entries {
@@ -85,18 +86,36 @@ func addTrees(out *resolver.Output, config *configWriter, git *gitSet) {
 			out.Deps = append(out.Deps, e)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(git.sources)) {
-		s := git.sources[key]
-		g := git.trees[s.url+"#"+s.commit]
-		name := folderName(s.base(), key+"#"+s.commit)
+	own = map[string]*configWriter{}
+	for _, id := range slices.Sorted(maps.Keys(git.uses)) {
+		use := git.uses[id]
+		s, g := use.source, git.trees[use.source.url+"#"+use.source.commit]
+		name := folderName(s.base(), id)
 		folder := sourcesFolder + "/" + name
-		for wanted := range git.wanted[key] {
+		for wanted := range use.wanted {
 			out.Deps = append(out.Deps, resolver.Entry{
 				Path: folder + "/" + strings.Replace(wanted, " ", "-", 1),
 				Link: path.Join("../../trees", g.name(), g.folders[wanted]),
 			})
 		}
-		config.table(key, "git", s.url, s.refKind, s.ref, "replace-with", "cachito-git-"+name)
-		config.table("cachito-git-"+name, "directory", "deps/"+folder)
+		if len(git.commits[s.key()]) == 1 {
+			config.gitSource(s, name, "deps/"+folder)
+			continue
+		}
+		for dir := range use.dirs {
+			if own[dir] == nil {
+				own[dir] = &configWriter{}
+			}
+			own[dir].gitSource(s, name, upFrom(dir)+"deps/"+folder)
+		}
 	}
+	return own
+}
+
+// upFrom leads from a folder of app/ to the bundle's root.
+func upFrom(dir string) string {
+	if dir == "." {
+		return "../"
+	}
+	return strings.Repeat("../", strings.Count(dir, "/")+2)
 }

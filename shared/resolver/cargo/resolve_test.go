@@ -119,11 +119,6 @@ func TestRefused(t *testing.T) {
 
 		{"a configuration that is no TOML", appToml + appLock + "-- repo/.cargo/config.toml --\n<\n", fault.InvalidFileFormat, "Cargo config file contains invalid data and cannot be parsed: .cargo/config.toml: …"},
 		{"a path outside", "-- request.json --\n{\"packages\": [{\"path\": \"../x\"}]}\n", fault.ValidationError, `The "path" values in the "packages.cargo" value must be to a relative path in the source repository`},
-		{
-			"two commits of a branch", "-- request.json --\n{\"packages\": [{\"path\": \".\"}, {\"path\": \"sub\"}]}\n" + appToml + appLock + locked("a", "1.0.0", gitA, "") +
-				strings.ReplaceAll(appToml+appLock, "repo/", "repo/sub/") + locked("a", "1.0.0", strings.Replace(gitA, commitA, commitB, 1), ""),
-			fault.UnsupportedFeature, "sub/Cargo.lock locks git+https://h.example/a at the commit " + commitB + ", and another lockfile of the request at " + commitA + ". One bundle can hold one of them: make two requests, or lock the same commit",
-		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
