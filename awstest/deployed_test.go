@@ -44,6 +44,7 @@ func TestStack(t *testing.T) {
 	s := deployed(t)
 	w := newWorld(t)
 	t.Run("status", func(t *testing.T) { testStatus(t, s) })
+	t.Run("who calls", func(t *testing.T) { testIdentity(t, s, w) })
 	t.Run("a bundle that builds offline", func(t *testing.T) { testBundle(t, s, w) })
 	t.Run("a request that fails", func(t *testing.T) { testFailure(t, s, w) })
 	t.Run("many requests at once", func(t *testing.T) { testMany(t, s, w) })
@@ -115,7 +116,12 @@ func testBundle(t *testing.T, s *stack, w *world) {
 	// As a person fetches it: the API answers with a redirect to a presigned URL, which curl follows.
 	route := fmt.Sprintf("%s/api/v1/requests/%d/download", s.outputs["ApiUrl"], req.ID)
 	bundle := filepath.Join(t.TempDir(), "bundle.tar.gz")
-	out, err := exec.CommandContext(t.Context(), "curl", "-sSfL", "--max-time", "120", "-D", "-", "-o", bundle, route).Output()
+	credentials, err := s.aws.Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "curl", "-sSfL", "--max-time", "120", "-D", "-", "-o", bundle,
+		"--aws-sigv4", "aws:amz:"+s.aws.Region+":execute-api", "--user", credentials.AccessKeyID+":"+credentials.SecretAccessKey, route).Output()
 	if err != nil {
 		t.Fatalf("curl -L %s: %v", route, failure(err))
 	}

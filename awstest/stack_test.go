@@ -34,7 +34,8 @@ const maxAnswerBytes = 16 << 20
 // stack is what was deployed.
 type stack struct {
 	outputs map[string]string // of template.yaml
-	http    *http.Client      // finds the gateway
+	plain   *http.Client      // finds the gateway
+	http    *http.Client      // and signs, as the account's own user
 	client  *client.Client
 	aws     aws.Config
 	s3      *s3.Client
@@ -66,11 +67,13 @@ func deployed(t *testing.T) *stack {
 	}
 	// The gateway's host is a name below localhost, which not every machine's resolver knows.
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, endpoint.Host)
 		},
-	}}
+	}
+	s.plain = &http.Client{Timeout: time.Minute, Transport: transport}
+	s.http = &http.Client{Timeout: time.Minute, Transport: signing{s, transport}}
 	if s.client, err = client.New(s.outputs["ApiUrl"], s.http); err != nil {
 		t.Fatalf("output ApiUrl: %v", err)
 	}
@@ -80,6 +83,42 @@ func deployed(t *testing.T) *stack {
 	s.s3 = s3.NewFromConfig(s.aws, func(o *s3.Options) { o.UsePathStyle = true })
 	s.sqs = sqs.NewFromConfig(s.aws)
 	return s
+}
+
+// sign adds the signature of a call to a service.
+func (s *stack) sign(r *http.Request, service string, body []byte) error {
+	credentials, err := s.aws.Credentials.Retrieve(r.Context())
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	return v4.NewSigner().SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), service, s.aws.Region, time.Now())
+}
+
+// signing signs calls of the gateway, and nothing else: a presigned URL has its signature.
+type signing struct {
+	s    *stack
+	next http.RoundTripper
+}
+
+func (t signing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.Contains(r.URL.Host, ".execute-api.") {
+		return t.next.RoundTrip(r)
+	}
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(io.LimitReader(r.Body, maxAnswerBytes)); err != nil {
+			return nil, err
+		}
+		r.Body.Close()
+	}
+	signed := r.Clone(r.Context())
+	signed.Body = io.NopCloser(bytes.NewReader(body))
+	if err := t.s.sign(signed, "execute-api", body); err != nil {
+		return nil, err
+	}
+	return t.next.RoundTrip(signed)
 }
 
 // call sends a signed call to a service for which the product has no client, and returns its answer.
@@ -93,15 +132,10 @@ func (s *stack) call(t *testing.T, service, method, path, target string, body []
 		r.Header.Set("X-Amz-Target", target)
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	}
-	credentials, err := s.aws.Credentials.Retrieve(t.Context())
-	if err != nil {
+	if err := s.sign(r, service, body); err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, hex.EncodeToString(sum[:]), service, s.aws.Region, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	resp, err := s.http.Do(r)
+	resp, err := s.plain.Do(r)
 	if err != nil {
 		t.Fatalf("%s %s %s: %v", service, method, path, err)
 	}
