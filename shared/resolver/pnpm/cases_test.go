@@ -291,6 +291,11 @@ pnpm/@ws/b/-/b-1.0.0.tgz
 				"-- want/packages --\npnpm app 1.0.0 (w)\n  pnpm @ws/b https://ws.example/@ws/b/-/b-1.0.0.tgz dev\n-- want/app/.npmrc --\n\n-- want/app/pnpm-workspace.yaml --\npackages: [w]\n",
 		},
 		{
+			"a registry that depends on the environment is not followed, and the log says so once", lock9("importers:\n  .: {}\n  w: {}\npackages:\n  a@1.0.0:\n    resolution: {integrity: SRI(a-1.0.0.tgz)}\n") +
+				"-- repo/.npmrc --\nregistry=${OWN}\n-- repo/w/.npmrc --\nregistry=https://unused.example\nx=y\n-- repo/w/package.json --\n{}\n" + served("a 1.0.0") +
+				wants("a 1.0.0 dev", "w file:w") + "-- want/overlays --\n.npmrc\nw/.npmrc\n-- want/app/w/.npmrc --\nx=y\n-- want/log --\nlevel=WARN msg=\"A registry that depends on the environment is not followed\" file=.npmrc registry=${OWN}\n",
+		},
+		{
 			"a configuration dependency with a name that is none", lock9("") + "-- repo/pnpm-workspace.yaml --\nconfigDependencies:\n  ../x: 6.0.0+sha512-AA\n" +
 				refused("InvalidFileFormat", `pnpm-workspace.yaml, line 2: "../x" is not the name of a package`),
 		},

@@ -45,11 +45,16 @@ func (r *run) readConfig(ctx context.Context, p *project) (config, error) {
 	if err != nil {
 		return c, err
 	}
-	dirs := []string{root}
+	var dirs []string
 	for _, i := range p.lock.importers {
-		dirs = append(dirs, i.dir)
+		if i.dir != "." {
+			dirs = append(dirs, i.dir)
+		}
 	}
-	for _, dir := range append(dirs, ".") { // what is nearer to the lockfile counts
+	if root != "." {
+		dirs = append(dirs, root)
+	}
+	for _, dir := range append(dirs, ".") { // the lockfile's own comes last: it counts most
 		name, data, err := r.configFile(p, path.Join(dir, npmrcName))
 		if err != nil {
 			return c, err
