@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -25,6 +27,7 @@ const connectTimeout = 60 * time.Second
 
 func (r remote) client() (*client.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = dialService
 	transport.ResponseHeaderTimeout = connectTimeout
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if r.CACert != "" {
@@ -64,6 +67,16 @@ func (r remote) client() (*client.Client, error) {
 		return nil, usagef("--api: %v", err)
 	}
 	return c, nil
+}
+
+// dialService connects to names below "localhost" on this machine, as RFC 6761 (6.3) wants and browsers and curl do: emulators
+// of AWS have such a name for each API, of which the machine's resolver need not know.
+func dialService(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(strings.ToLower(host), ".localhost") {
+		address = net.JoinHostPort("localhost", port)
+	}
+	dialer := net.Dialer{Timeout: connectTimeout}
+	return dialer.DialContext(ctx, network, address)
 }
 
 // headerTransport adds headers to calls of the service itself; where a redirect leads elsewhere
