@@ -120,9 +120,9 @@ func withoutSecrets(source string) string {
 	return prefix + separator + "xxxxx" + rest[at:]
 }
 
-// CheckDuplicates refuses two packages of one request with the same name, version and type. It is the check
+// checkDuplicates refuses two packages of one request with the same name, version and type. It is the check
 // of the whole request, made before anything is fetched; the list stays as it is.
-func CheckDuplicates(list []packages.Package) error {
+func checkDuplicates(list []packages.Package) error {
 	data := packages.Data{Packages: slices.Clone(list)}
 	for i := range data.Packages {
 		data.Packages[i].Dependencies = nil // sorting would change their order in the list

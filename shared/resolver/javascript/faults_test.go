@@ -94,13 +94,13 @@ func TestCheckDuplicates(t *testing.T) {
 		{Name: "it's", Type: "npm", Version: &v1, Dependencies: []packages.Dependency{{Name: "z"}, {Name: "a"}}},
 		{Name: "it's", Type: "npm", Version: &v2, Path: "sub"},
 	}
-	if err := CheckDuplicates(list); err != nil {
+	if err := checkDuplicates(list); err != nil {
 		t.Error(err)
 	}
 	if list[0].Dependencies[0].Name != "z" {
 		t.Error("the order of dependencies was changed")
 	}
-	checkFault(t, CheckDuplicates(append(list, packages.Package{Name: "it's", Type: "npm", Version: &v1, Path: "x"})), fault.InvalidRequestData,
+	checkFault(t, checkDuplicates(append(list, packages.Package{Name: "it's", Type: "npm", Version: &v1, Path: "x"})), fault.InvalidRequestData,
 		`Duplicate package: {'name': "it's", 'version': '1', 'type': 'npm'}`)
 }
 

@@ -99,9 +99,9 @@ func Environment() map[string]request.EnvironmentVariable {
 	}
 }
 
-// OptionPaths reads packages.<manager> as resolver.OptionPaths does. Missing and empty paths are ignored, equal
+// optionPaths reads packages.<manager> as resolver.OptionPaths does. Missing and empty paths are ignored, equal
 // ones count once.
-func OptionPaths(manager string, raw json.RawMessage) ([]string, error) {
+func optionPaths(manager string, raw json.RawMessage) ([]string, error) {
 	paths, err := resolver.OptionPaths(manager, raw, "")
 	if err != nil {
 		return nil, err

@@ -92,7 +92,7 @@ func TestOptionPaths(t *testing.T) {
 		``: {"."}, `null`: {"."}, `[]`: {"."}, `[{}]`: {"."}, `[{"path":""},{"path":"./a/../b/"}]`: {"b"},
 		`[{"path":"a"},{"path":"."},{"path":"a/"}]`: {"a", "."},
 	} {
-		got, err := OptionPaths("npm", []byte(raw))
+		got, err := optionPaths("npm", []byte(raw))
 		if err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
@@ -101,10 +101,10 @@ func TestOptionPaths(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{`[{"path":"../a"}]`, `[{"path":"/a"}]`, `[{"path":"a/../../b"}]`} {
-		_, err := OptionPaths("yarn", []byte(raw))
+		_, err := optionPaths("yarn", []byte(raw))
 		checkFault(t, err, fault.ValidationError, `The "path" values in the "packages.yarn" value must be to a relative path in the source repository`)
 	}
-	_, err := OptionPaths("npm", []byte(`{}`))
+	_, err := optionPaths("npm", []byte(`{}`))
 	checkFault(t, err, fault.ValidationError, `The value of "packages.npm" must be an array of objects with the following keys: path`)
 }
 

@@ -73,7 +73,7 @@ type run struct {
 	// entriesLeft may still come in lockfiles.
 	entriesLeft int
 	// placed are the files below deps/.
-	placed map[string]resolver.File
+	placed javascript.Placed
 	// changed are the files of the repository that were rewritten, by path; those that are too large to be
 	// configuration files are in the cache.
 	changed map[string]resolver.Entry
@@ -84,23 +84,10 @@ func (n *npm) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, 
 	in.Fetcher = javascript.WordFaults(in.Fetcher)
 	r := &run{
 		npm: n, in: in, entriesLeft: MaxEntries,
-		placed: map[string]resolver.File{}, changed: map[string]resolver.Entry{},
+		placed: javascript.Placed{}, changed: map[string]resolver.Entry{},
 	}
-	paths, err := javascript.OptionPaths(Name, in.Options)
+	projects, err := javascript.Open(ctx, Name, in.Options, r.open, func(p *project) packages.Package { return p.pkg })
 	if err != nil {
-		return resolver.Output{}, err
-	}
-	var projects []*project
-	var found []packages.Package
-	for _, dir := range paths {
-		p, err := r.open(ctx, dir)
-		if err != nil {
-			return resolver.Output{}, err
-		}
-		projects = append(projects, p)
-		found = append(found, p.pkg)
-	}
-	if err := javascript.CheckDuplicates(found); err != nil {
 		return resolver.Output{}, err
 	}
 	for _, p := range projects {

@@ -57,21 +57,13 @@ func userConfigText(scopes map[string]bool) []byte {
 func (r *run) output(ctx context.Context, projects []*project) (resolver.Output, error) {
 	out := resolver.Output{EnvironmentVariables: environment(), Checksums: map[string][]string{}}
 	for _, p := range projects {
-		p.pkg.Dependencies = reported(p.deps)
+		p.pkg.Dependencies = p.reported()
 		out.Packages = append(out.Packages, p.pkg)
-		if err := addArtifacts(&out, p.deps); err != nil {
+		if err := p.addArtifacts(&out); err != nil {
 			return out, err
 		}
 	}
-	slices.Sort(out.Unverified)
-	out.Unverified = slices.Compact(out.Unverified)
-	for id, list := range out.Checksums {
-		slices.Sort(list)
-		out.Checksums[id] = slices.Compact(list)
-	}
-	for name, f := range r.placed {
-		out.Deps = append(out.Deps, resolver.Entry{Path: name, File: &f})
-	}
+	out.Deps = r.placed.Entries()
 	for _, entries := range r.tools {
 		out.Deps = append(out.Deps, entries...)
 	}
@@ -81,28 +73,20 @@ func (r *run) output(ctx context.Context, projects []*project) (resolver.Output,
 	}
 	config := userConfigText(r.scopes)
 	out.Deps = append(out.Deps, resolver.Entry{Path: userConfig, Inline: config})
-	slices.SortFunc(out.Deps, byPath)
 	out.ConfigFiles = []resolver.ConfigFile{{Path: "deps/" + userConfig, Content: config}}
-
-	var err error
-	if out.Overlays, err = r.changedFiles(ctx, projects); err != nil {
+	changed, err := r.changedFiles(ctx, projects)
+	if err != nil {
 		return out, err
 	}
-	for _, e := range out.Overlays {
-		if e.File == nil {
-			out.ConfigFiles = append(out.ConfigFiles, resolver.ConfigFile{Path: "app/" + e.Path, Content: e.Inline})
-		}
-	}
-	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
+	javascript.AddOverlays(&out, changed...)
+	javascript.Sort(&out)
 	return out, nil
 }
 
-func byPath(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) }
-
 // addArtifacts notes checksums, and what no digest of a lockfile vouches for. A commit vouches for a git
 // dependency, but not for the archive that a forge makes of it.
-func addArtifacts(out *resolver.Output, deps []*dependency) error {
-	for _, d := range deps {
+func (p *project) addArtifacts(out *resolver.Output) error {
+	for _, d := range p.deps {
 		if d.kind == javascript.FromFile {
 			continue
 		}
@@ -110,36 +94,18 @@ func addArtifacts(out *resolver.Output, deps []*dependency) error {
 		if err != nil {
 			return err
 		}
-		out.Checksums[id] = append(out.Checksums[id], d.file.SHA256)
-		if d.kind != javascript.FromGit && len(d.digests) == 0 {
-			out.Unverified = append(out.Unverified, id)
-		}
+		javascript.AddArtifact(out, id, d.file, d.kind == javascript.FromGit || len(d.digests) > 0)
 	}
 	return nil
 }
 
-// reported are the dependencies as the API shows them, sorted: once each.
-func reported(deps []*dependency) []packages.Dependency {
-	type key struct{ name, version string }
-	at := map[key]int{}
-	list := make([]packages.Dependency, 0, len(deps))
-	for _, d := range deps {
-		k := key{d.name, d.version}
-		if i, ok := at[k]; ok {
-			*list[i].Dev = *list[i].Dev && d.dev
-			continue
-		}
-		at[k] = len(list)
-		dev := d.dev
-		list = append(list, packages.Dependency{Name: d.name, Type: Name, Version: &d.version, Dev: &dev, HasReplaces: true})
+// reported are the dependencies as the API shows them.
+func (p *project) reported() []packages.Dependency {
+	list := make([]javascript.Dependency, len(p.deps))
+	for i, d := range p.deps {
+		list[i] = javascript.Dependency{Name: d.name, Version: d.version, Dev: d.dev}
 	}
-	slices.SortFunc(list, func(a, b packages.Dependency) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(*a.Version, *b.Version)
-	})
-	return list
+	return javascript.Reported(Name, list)
 }
 
 // changedFiles are the files of the repository that must be others in the bundle, sorted. A file that two

@@ -61,7 +61,7 @@ type run struct {
 	// entriesLeft may still come in lockfiles.
 	entriesLeft int
 	// placed are the files below deps/, by their path there.
-	placed map[string]resolver.File
+	placed javascript.Placed
 	// scopes have a registry of their own, as "@scope": their packages lie in the bundle's registry all the same.
 	scopes map[string]bool
 	// tools are pnpm releases, unpacked for Corepack, by their folder below deps/.
@@ -72,24 +72,11 @@ type run struct {
 func (n *pnpm) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, error) {
 	in.Fetcher = javascript.WordFaults(in.Fetcher)
 	r := &run{
-		pnpm: n, in: in, entriesLeft: MaxEntries, placed: map[string]resolver.File{},
+		pnpm: n, in: in, entriesLeft: MaxEntries, placed: javascript.Placed{},
 		scopes: map[string]bool{jsrScope: true}, tools: map[string][]resolver.Entry{},
 	}
-	paths, err := javascript.OptionPaths(Name, in.Options)
+	projects, err := javascript.Open(ctx, Name, in.Options, r.open, func(p *project) packages.Package { return p.pkg })
 	if err != nil {
-		return resolver.Output{}, err
-	}
-	var projects []*project
-	var found []packages.Package
-	for _, dir := range paths {
-		p, err := r.open(ctx, dir)
-		if err != nil {
-			return resolver.Output{}, err
-		}
-		projects = append(projects, p)
-		found = append(found, p.pkg)
-	}
-	if err := javascript.CheckDuplicates(found); err != nil {
 		return resolver.Output{}, err
 	}
 	for _, p := range projects {

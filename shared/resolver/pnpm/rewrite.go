@@ -1,7 +1,6 @@
 package pnpm
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,10 +13,6 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
-
-// maxConfigFileBytes is up to which size a rewritten lockfile is a configuration file as well: those are kept in
-// the request's result as they are.
-const maxConfigFileBytes = 1 << 20
 
 // edit replaces lines of a lockfile.
 type edit struct {
@@ -74,18 +69,8 @@ func (r *run) rewriteLockfile(ctx context.Context, p *project) (resolver.Entry, 
 		return none, false, fmt.Errorf("reading %s: %w", p.lock.path, err)
 	}
 	content := io.MultiReader(pieces(f, info.Size(), edits)...)
-	if info.Size() > maxConfigFileBytes {
-		file, err := r.in.Fetcher.Store(ctx, content)
-		if err != nil {
-			return none, false, fmt.Errorf("storing %s: %w", p.lock.path, err)
-		}
-		return resolver.Entry{Path: name, File: &file}, true, nil
-	}
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(content); err != nil {
-		return none, false, fmt.Errorf("reading %s: %w", p.lock.path, err)
-	}
-	return resolver.Entry{Path: name, Inline: text.Bytes()}, true, nil
+	e, err := javascript.Changed(ctx, r.in.Fetcher, name, content, info.Size())
+	return e, err == nil, err
 }
 
 // pieces are the parts of the file that stay, and what comes between them.

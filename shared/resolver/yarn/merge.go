@@ -3,10 +3,10 @@ package yarn
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
 
 // merge puts what projects of both kinds of Yarn give together; Packages are left out. Both lay archives of the
@@ -25,21 +25,17 @@ func merge(a, b resolver.Output) (resolver.Output, error) {
 		return out, err
 	}
 	out.ConfigFiles = slices.Concat(a.ConfigFiles, b.ConfigFiles)
-	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
 	out.Unverified = slices.Concat(a.Unverified, b.Unverified)
-	slices.Sort(out.Unverified)
-	out.Unverified = slices.Compact(out.Unverified)
 	for id, list := range b.Checksums {
-		list = slices.Concat(out.Checksums[id], list)
-		slices.Sort(list)
-		out.Checksums[id] = slices.Compact(list)
+		out.Checksums[id] = slices.Concat(out.Checksums[id], list)
 	}
+	javascript.Sort(&out)
 	return out, nil
 }
 
 func mergeEntries(a, b []resolver.Entry) ([]resolver.Entry, error) {
 	all := slices.Concat(a, b)
-	slices.SortStableFunc(all, byPath)
+	slices.SortStableFunc(all, javascript.ByPath)
 	var out []resolver.Entry
 	for _, e := range all {
 		if n := len(out); n > 0 && out[n-1].Path == e.Path {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -16,10 +15,6 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
-
-// maxConfigFileBytes is up to which size a rewritten yarn.lock is a configuration file as well: those are kept
-// in the request's result as they are.
-const maxConfigFileBytes = 1 << 20
 
 // output puts together what was found, the packages in the request's order. All other lists are sorted.
 func (r *run) output(ctx context.Context, list []opened) (resolver.Output, error) {
@@ -56,21 +51,14 @@ func (r *run) output(ctx context.Context, list []opened) (resolver.Output, error
 func (r *run) classicOutput(ctx context.Context, projects []*project) (resolver.Output, error) {
 	out := resolver.Output{EnvironmentVariables: javascript.Environment(), Checksums: map[string][]string{}}
 	for _, p := range projects {
-		p.pkg.Dependencies = reported(p.deps)
-		if err := addArtifacts(&out, p.deps); err != nil {
+		p.pkg.Dependencies = p.reported()
+		if err := p.addArtifacts(&out); err != nil {
 			return out, err
 		}
 	}
-	slices.Sort(out.Unverified)
-	out.Unverified = slices.Compact(out.Unverified)
-	for id, list := range out.Checksums {
-		slices.Sort(list)
-		out.Checksums[id] = slices.Compact(list)
-	}
-	for name, f := range r.placed {
-		out.Deps = append(out.Deps, resolver.Entry{Path: name, File: &f})
-	}
+	out.Deps = r.placed.Entries()
 	if len(out.Deps) == 0 {
+		javascript.Sort(&out)
 		return out, nil
 	}
 	mirrored, err := r.mirror(projects)
@@ -78,29 +66,23 @@ func (r *run) classicOutput(ctx context.Context, projects []*project) (resolver.
 		return out, err
 	}
 	out.Deps = append(out.Deps, mirrored...)
-	slices.SortFunc(out.Deps, byPath)
 
 	root := []byte(rcLines("./"))
 	out.Root = []resolver.Entry{{Path: rcName, Inline: root}}
 	out.ConfigFiles = []resolver.ConfigFile{{Path: rcName, Content: root}}
-	if out.Overlays, err = r.changedFiles(ctx, projects); err != nil {
+	changed, err := r.changedFiles(ctx, projects)
+	if err != nil {
 		return out, err
 	}
-	for _, e := range out.Overlays {
-		if e.File == nil {
-			out.ConfigFiles = append(out.ConfigFiles, resolver.ConfigFile{Path: "app/" + e.Path, Content: e.Inline})
-		}
-	}
-	slices.SortFunc(out.ConfigFiles, func(a, b resolver.ConfigFile) int { return strings.Compare(a.Path, b.Path) })
+	javascript.AddOverlays(&out, changed...)
+	javascript.Sort(&out)
 	return out, nil
 }
 
-func byPath(a, b resolver.Entry) int { return strings.Compare(a.Path, b.Path) }
-
 // addArtifacts notes checksums, and what no digest of a lockfile vouches for. A commit vouches for a git
 // dependency, but not for the archive that a forge makes of it.
-func addArtifacts(out *resolver.Output, deps []*dependency) error {
-	for _, d := range deps {
+func (p *project) addArtifacts(out *resolver.Output) error {
+	for _, d := range p.deps {
 		if d.kind == javascript.FromFile {
 			continue
 		}
@@ -108,36 +90,18 @@ func addArtifacts(out *resolver.Output, deps []*dependency) error {
 		if err != nil {
 			return err
 		}
-		out.Checksums[id] = append(out.Checksums[id], d.file.SHA256)
-		if d.kind != javascript.FromGit && len(d.digests) == 0 {
-			out.Unverified = append(out.Unverified, id)
-		}
+		javascript.AddArtifact(out, id, d.file, d.kind == javascript.FromGit || len(d.digests) > 0)
 	}
 	return nil
 }
 
-// reported are the dependencies as the API shows them, sorted: once each, the same name and version may have
-// several entries (an alias beside the real name).
-func reported(deps []*dependency) []packages.Dependency {
-	type key struct{ name, version string }
-	at := map[key]int{}
-	list := make([]packages.Dependency, 0, len(deps))
-	for _, d := range deps {
-		k := key{d.name, d.version}
-		if i, ok := at[k]; ok {
-			*list[i].Dev = *list[i].Dev && d.dev
-			continue
-		}
-		at[k] = len(list)
-		list = append(list, packages.Dependency{Name: d.name, Type: Name, Version: &d.version, Dev: &d.dev, HasReplaces: true})
+// reported are the dependencies as the API shows them.
+func (p *project) reported() []packages.Dependency {
+	list := make([]javascript.Dependency, len(p.deps))
+	for i, d := range p.deps {
+		list[i] = javascript.Dependency{Name: d.name, Version: d.version, Dev: d.dev}
 	}
-	slices.SortFunc(list, func(a, b packages.Dependency) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(*a.Version, *b.Version)
-	})
-	return list
+	return javascript.Reported(Name, list)
 }
 
 // mirror gives every file its name in Yarn's mirror.
@@ -171,7 +135,7 @@ func (r *run) mirror(projects []*project) ([]resolver.Entry, error) {
 	return out, nil
 }
 
-// changedFiles are the files of the repository that must be others in the bundle, sorted: as a rule none.
+// changedFiles are the files of the repository that must be others in the bundle: as a rule none.
 func (r *run) changedFiles(ctx context.Context, projects []*project) ([]resolver.Entry, error) {
 	out, err := r.overrideRC(projects)
 	if err != nil {
@@ -186,7 +150,6 @@ func (r *run) changedFiles(ctx context.Context, projects []*project) ([]resolver
 			out = append(out, e)
 		}
 	}
-	slices.SortFunc(out, byPath)
 	return out, nil
 }
 
@@ -227,13 +190,9 @@ func (r *run) rewriteLockfile(ctx context.Context, p *project) (resolver.Entry, 
 	if err != nil {
 		return none, false, fault.Client(fault.InvalidRepoStructure, "The file %s leads out of the repository", p.lock.path).Because(err)
 	}
-	e := resolver.Entry{Path: name, Inline: text.Bytes()}
-	if text.Len() > maxConfigFileBytes {
-		file, err := r.in.Fetcher.Store(ctx, io.Reader(&text))
-		if err != nil {
-			return none, false, fmt.Errorf("storing %s: %w", p.lock.path, err)
-		}
-		e = resolver.Entry{Path: name, File: &file}
+	e, err := javascript.Changed(ctx, r.in.Fetcher, name, &text, int64(text.Len()))
+	if err != nil {
+		return none, false, err
 	}
 	return e, true, nil
 }

@@ -78,7 +78,7 @@ type run struct {
 	// entriesLeft may still come in lockfiles.
 	entriesLeft int
 	// placed are the files below deps/ but for the mirror.
-	placed map[string]resolver.File
+	placed javascript.Placed
 	// berry are the projects of Yarn 2 and newer.
 	berry *berry.Projects
 }
@@ -106,23 +106,10 @@ func (o opened) pkg() packages.Package {
 // Resolve implements resolver.Resolver. Everything is read and checked before anything is fetched.
 func (y *yarn) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, error) {
 	in.Fetcher = javascript.WordFaults(in.Fetcher)
-	r := &run{yarn: y, in: in, entriesLeft: MaxEntries, placed: map[string]resolver.File{}}
-	paths, err := javascript.OptionPaths(Name, in.Options)
-	if err != nil {
-		return resolver.Output{}, err
-	}
+	r := &run{yarn: y, in: in, entriesLeft: MaxEntries, placed: javascript.Placed{}}
 	r.berry = berry.New(berry.Settings{Registry: y.registry, JSR: y.jsr, Sums: &y.sums}, in, &r.entriesLeft)
-	var list []opened
-	var found []packages.Package
-	for _, dir := range paths {
-		o, err := r.open(ctx, dir)
-		if err != nil {
-			return resolver.Output{}, err
-		}
-		list = append(list, o)
-		found = append(found, o.pkg())
-	}
-	if err := javascript.CheckDuplicates(found); err != nil {
+	list, err := javascript.Open(ctx, Name, in.Options, r.open, opened.pkg)
+	if err != nil {
 		return resolver.Output{}, err
 	}
 	for _, o := range list {

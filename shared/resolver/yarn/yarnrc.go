@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
@@ -72,7 +71,6 @@ func (r *run) overrideRC(projects []*project) ([]resolver.Entry, error) {
 		text += "# Added by Cachito: the bundle brings its own mirror.\n" + rcLines(upwards(folder))
 		out = append(out, resolver.Entry{Path: name, Inline: []byte(text)})
 	}
-	slices.SortFunc(out, byPath)
 	return out, nil
 }
 

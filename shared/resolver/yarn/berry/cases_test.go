@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
 
 const isOdd = "-- registry/registry.example/is-odd/-/is-odd-1.0.0.tgz --\nis-odd 1.0.0\n"
@@ -142,7 +144,7 @@ func TestUnverified(t *testing.T) {
 	if diff := cmp.Diff([]string{tarball, "pkg:npm/c@1.0.0", "pkg:npm/is-odd@1.0.0", "pkg:npm/u@1.0.0"}, keys(res.Output.Checksums)); diff != "" {
 		t.Errorf("checksums (-want +got):\n%s", diff)
 	}
-	if !slices.IsSortedFunc(res.Output.Deps, byPath) {
+	if !slices.IsSortedFunc(res.Output.Deps, javascript.ByPath) {
 		t.Error("the files are not sorted")
 	}
 }

@@ -176,12 +176,6 @@ func (r *run) rewriteLockfile(ctx context.Context, p *Project) (resolver.Entry, 
 		}
 		text.WriteString(l)
 	}
-	if text.Len() <= maxConfigFileBytes {
-		return resolver.Entry{Path: p.lock.path, Inline: []byte(text.String())}, true, nil
-	}
-	file, err := r.in.Fetcher.Store(ctx, strings.NewReader(text.String()))
-	if err != nil {
-		return none, false, fmt.Errorf("storing %s: %w", p.lock.path, err)
-	}
-	return resolver.Entry{Path: p.lock.path, File: &file}, true, nil
+	e, err := javascript.Changed(ctx, r.in.Fetcher, p.lock.path, strings.NewReader(text.String()), int64(text.Len()))
+	return e, err == nil, err
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
@@ -152,18 +153,10 @@ type alone struct{ entries int }
 
 func (a alone) Resolve(ctx context.Context, in resolver.Input) (resolver.Output, error) {
 	in.Fetcher = javascript.WordFaults(in.Fetcher)
-	paths, err := javascript.OptionPaths(packageType, in.Options)
+	p := New(Settings{Registry: javascript.Registry{Base: "https://" + askedHost + "/", Hosts: []string{npmHost}}, JSR: "https://" + jsrHost + "/", Sums: &Sums{}}, in, &a.entries)
+	projects, err := javascript.Open(ctx, packageType, in.Options, p.Open, func(p *Project) packages.Package { return p.Package })
 	if err != nil {
 		return resolver.Output{}, err
-	}
-	p := New(Settings{Registry: javascript.Registry{Base: "https://" + askedHost + "/", Hosts: []string{npmHost}}, JSR: "https://" + jsrHost + "/", Sums: &Sums{}}, in, &a.entries)
-	var projects []*Project
-	for _, dir := range paths {
-		project, err := p.Open(ctx, dir)
-		if err != nil {
-			return resolver.Output{}, err
-		}
-		projects = append(projects, project)
 	}
 	for _, project := range projects {
 		if err := p.Fetch(ctx, project); err != nil {
