@@ -6,37 +6,21 @@ import (
 	"io"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
 
-const (
-	// maxPacking bounds the git dependencies that are checked out at a time.
-	maxPacking = 4
-	// maxReading bounds the archives that are unpacked at a time, in search of their package.json.
-	maxReading = 4
-	// noVersion is taken for a package.json without a version: npm installs such a git dependency.
-	noVersion = "0.0.0"
-)
-
 // fetch brings the files of a plan into the cache and gives each its place.
 func (r *run) fetch(ctx context.Context, p *project) error {
-	files := make([]resolver.File, len(p.files))
-	if err := r.download(ctx, p, files); err != nil {
-		return err
-	}
-	if err := r.pack(ctx, p, files); err != nil {
+	if err := r.download(ctx, p); err != nil {
 		return err
 	}
 	for i := range p.files {
-		if err := r.place(&p.files[i], files[i]); err != nil {
+		w := &p.files[i]
+		if err := r.place(w); err != nil {
 			return err
 		}
-		w := &p.files[i]
 		if w.kind == javascript.FromGit || p.format == "1" && len(w.digests) == 0 {
 			if err := r.digest(ctx, w); err != nil {
 				return err
@@ -49,12 +33,17 @@ func (r *run) fetch(ctx context.Context, p *project) error {
 	return nil
 }
 
-// download fetches the tarballs, and reads those whose version or identity the lockfile does not vouch for.
-func (r *run) download(ctx context.Context, p *project, files []resolver.File) error {
-	var artifacts []resolver.Artifact
-	var which []int
-	for i, w := range p.files {
+// download fetches the tarballs, reads those whose version or identity the lockfile does not vouch for, and packs the
+// git dependencies.
+func (r *run) download(ctx context.Context, p *project) error {
+	var batch javascript.Batch
+	for i := range p.files {
+		w := &p.files[i]
 		if w.kind == javascript.FromGit {
+			batch.Git(w.git, func(_ context.Context, packed javascript.PackedGit) error {
+				w.file = packed.Files[0]
+				return w.takeVersion(packed.PackageJSON.Version)
+			}, javascript.Gzipped)
 			continue
 		}
 		url, err := r.urlOf(w)
@@ -67,28 +56,19 @@ func (r *run) download(ctx context.Context, p *project, files []resolver.File) e
 		if len(w.digests) == 0 {
 			a.Check = javascript.CheckArchive(ctx, w.shown(), func(found javascript.PackageJSON) error { return w.identity(found, url) })
 		}
-		artifacts = append(artifacts, a)
-		which = append(which, i)
+		batch.Archive(a, func(ctx context.Context, f resolver.File) error {
+			w.file = f
+			if w.kind == javascript.FromRegistry && w.version != "" && len(w.digests) > 0 {
+				return nil
+			}
+			return r.readArchive(ctx, w, url)
+		})
 	}
-	fetched, err := resolver.FetchAll(ctx, r.in, artifacts)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxReading)
-	for i, f := range fetched {
-		files[which[i]] = f
-		w := &p.files[which[i]]
-		if w.kind == javascript.FromRegistry && w.version != "" && len(w.digests) > 0 {
-			continue
-		}
-		group.Go(func() error { return r.readArchive(ctx, w, f, artifacts[i].URL) })
-	}
-	return group.Wait()
+	return batch.Fetch(ctx, r.in)
 }
 
 // urlOf is what is asked for a tarball.
-func (r *run) urlOf(w wanted) (string, error) {
+func (r *run) urlOf(w *wanted) (string, error) {
 	switch {
 	case w.kind == javascript.FromURL:
 		url, _, _ := strings.Cut(w.source, "#")
@@ -101,8 +81,8 @@ func (r *run) urlOf(w wanted) (string, error) {
 
 // readArchive takes the version from an archive, and compares a registry's that no digest vouches for with
 // what was asked for.
-func (r *run) readArchive(ctx context.Context, w *wanted, f resolver.File, url string) error {
-	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, f, w.shown())
+func (r *run) readArchive(ctx context.Context, w *wanted, url string) error {
+	found, err := javascript.ReadArchive(ctx, r.in.Fetcher, w.file, w.shown())
 	if err != nil {
 		return err
 	}
@@ -129,39 +109,13 @@ func (w *wanted) identity(found javascript.PackageJSON, url string) error {
 }
 
 // takeVersion notes the version that an archive says it has.
-func (w *wanted) takeVersion(version string) error {
-	version = strings.TrimSpace(version)
-	if version == "" {
-		version = noVersion
-	}
-	w.version = version
-	return javascript.CheckVersion("The package.json of the dependency "+w.name, w.name, version)
+func (w *wanted) takeVersion(version string) (err error) {
+	w.version, err = javascript.ArchiveVersion("The package.json of the dependency "+w.name, w.name, version)
+	return err
 }
 
-// pack checks the git dependencies out and packs them.
-func (r *run) pack(ctx context.Context, p *project, files []resolver.File) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPacking)
-	for i := range p.files {
-		w := &p.files[i]
-		if w.kind != javascript.FromGit {
-			continue
-		}
-		group.Go(func() error {
-			packed, err := javascript.PackGit(ctx, r.in, w.git, javascript.Gzipped)
-			if err != nil {
-				return err
-			}
-			files[i] = packed.Files[0]
-			return w.takeVersion(packed.PackageJSON.Version)
-		})
-	}
-	return group.Wait()
-}
-
-// place gives a file its path below deps/. Two different files for one path are the lockfile's trouble: it
-// has two digests for one version, and the registry (or the mirror of one host) has both.
-func (r *run) place(w *wanted, f resolver.File) error {
+// place gives a file its path below deps/.
+func (r *run) place(w *wanted) error {
 	var err error
 	switch w.kind {
 	case javascript.FromGit:
@@ -174,13 +128,7 @@ func (r *run) place(w *wanted, f resolver.File) error {
 	if err != nil {
 		return err
 	}
-	w.file = f
-	if have, ok := r.placed[w.path]; ok && have.SHA256 != f.SHA256 {
-		return fault.Client(fault.InvalidChecksum, "The lockfiles name two different files for %s %s: sha256:%s and sha256:%s",
-			w.name, w.version, have.SHA256, f.SHA256)
-	}
-	r.placed[w.path] = f
-	return nil
+	return r.placed.Put(w.path, w.name, w.version, w.file)
 }
 
 // digest computes the integrity of a file.

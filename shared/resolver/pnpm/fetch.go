@@ -3,21 +3,9 @@ package pnpm
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
-)
-
-const (
-	// maxPacking bounds the git dependencies that are checked out at a time.
-	maxPacking = 4
-	// maxReading bounds the archives that are unpacked at a time, in search of their package.json.
-	maxReading = 4
-	// noVersion is taken for a package.json without a version.
-	noVersion = "0.0.0"
 )
 
 // fetch brings the files of a project's dependencies into the cache and gives each its place.
@@ -25,50 +13,44 @@ func (r *run) fetch(ctx context.Context, p *project) error {
 	if err := r.download(ctx, p); err != nil {
 		return err
 	}
-	if err := r.pack(ctx, p); err != nil {
-		return err
-	}
 	for _, d := range p.deps {
 		if d.kind == javascript.FromFile {
 			continue
 		}
-		if err := r.put(d.name, d.version, d.place, d.file); err != nil {
+		if err := r.placed.Put(d.place, d.name, d.version, d.file); err != nil {
 			return err
 		}
 	}
 	return r.fetchTool(ctx, p)
 }
 
-// download fetches the tarballs, and reads those whose version the lockfile does not tell.
+// download fetches the tarballs, reads those whose version the lockfile does not tell, and packs the git dependencies
+// as npm does.
 func (r *run) download(ctx context.Context, p *project) error {
-	var artifacts []resolver.Artifact
-	var which []*dependency
+	var batch javascript.Batch
 	for _, d := range p.deps {
-		if d.kind != javascript.FromRegistry && d.kind != javascript.FromURL {
-			continue
+		switch d.kind {
+		case javascript.FromRegistry, javascript.FromURL:
+			a := resolver.Artifact{URL: d.url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + d.entry.where(p) + ")"}
+			if len(d.digests) == 0 {
+				a.Check = javascript.CheckArchive(ctx, d.source(), d.check)
+			}
+			batch.Archive(a, func(ctx context.Context, f resolver.File) error {
+				d.file = f
+				if d.inTree {
+					d.place = treePath(d.name, d.entry.version)
+					return nil
+				}
+				return r.placeTarball(ctx, d)
+			})
+		case javascript.FromGit:
+			batch.Git(d.git, func(_ context.Context, packed javascript.PackedGit) error {
+				d.file = packed.Files[0]
+				return d.placeGit(packed.PackageJSON.Version)
+			}, javascript.Gzipped)
 		}
-		a := resolver.Artifact{URL: d.url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + d.entry.where(p) + ")"}
-		if len(d.digests) == 0 {
-			a.Check = javascript.CheckArchive(ctx, d.source(), d.check)
-		}
-		artifacts = append(artifacts, a)
-		which = append(which, d)
 	}
-	files, err := resolver.FetchAll(ctx, r.in, artifacts)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxReading)
-	for i, d := range which {
-		d.file = files[i]
-		if d.inTree {
-			d.place = treePath(d.name, d.entry.version)
-			continue
-		}
-		group.Go(func() error { return r.placeTarball(ctx, d) })
-	}
-	return group.Wait()
+	return batch.Fetch(ctx, r.in)
 }
 
 // source names a dependency in faults.
@@ -105,11 +87,7 @@ func (r *run) placeTarball(ctx context.Context, d *dependency) error {
 	if err != nil {
 		return err
 	}
-	version := found.Version
-	if javascript.CheckVersion("", d.name, version) != nil {
-		version = noVersion
-	}
-	d.place, err = javascript.TarballPath(Name, d.name, version, digest)
+	d.place, err = javascript.TarballPath(Name, d.name, placeVersion(d.name, found.Version), digest)
 	return err
 }
 
@@ -121,48 +99,26 @@ func (d *dependency) digest() (integrity.Digest, error) {
 	return integrity.FromHex("sha256", d.file.SHA256)
 }
 
-// pack checks the git dependencies out and packs them as npm does.
-func (r *run) pack(ctx context.Context, p *project) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPacking)
-	for _, d := range p.deps {
-		if d.kind != javascript.FromGit {
-			continue
-		}
-		group.Go(func() error {
-			packed, err := javascript.PackGit(ctx, r.in, d.git, javascript.Gzipped)
-			if err != nil {
-				return err
-			}
-			d.file = packed.Files[0]
-			version := packed.PackageJSON.Version
-			if javascript.CheckVersion("", d.name, version) != nil {
-				version = noVersion
-			}
-			name := d.name
-			if d.git.Path != "" {
-				// Folders of one commit are packages of their own, and may have one version.
-				digest, err := d.digest()
-				if err != nil {
-					return err
-				}
-				d.place, err = javascript.TarballPath(Name, name, version, digest)
-				return err
-			}
-			d.place, err = javascript.GitPath(Name, name, version, d.git)
-			return err
-		})
+// placeGit gives a packed git dependency its place; version is that of its package.json.
+func (d *dependency) placeGit(version string) (err error) {
+	version = placeVersion(d.name, version)
+	if d.git.Path == "" {
+		d.place, err = javascript.GitPath(Name, d.name, version, d.git)
+		return err
 	}
-	return group.Wait()
+	// Folders of one commit are packages of their own, and may have one version.
+	digest, err := d.digest()
+	if err != nil {
+		return err
+	}
+	d.place, err = javascript.TarballPath(Name, d.name, version, digest)
+	return err
 }
 
-// put gives a file its path below deps/. Two different files for one path are the lockfiles' trouble: they have
-// two digests for one version.
-func (r *run) put(name, version, place string, file resolver.File) error {
-	if have, ok := r.placed[place]; ok && have.SHA256 != file.SHA256 {
-		return fault.Client(fault.InvalidChecksum, "The lockfiles name two different files for %s %s: sha256:%s and sha256:%s",
-			name, version, have.SHA256, file.SHA256)
+// placeVersion is the version in the name of a file that pnpm finds by its path: one that is none will do no harm.
+func placeVersion(name, version string) string {
+	if javascript.CheckVersion("", name, version) != nil {
+		return javascript.NoVersion
 	}
-	r.placed[place] = file
-	return nil
+	return version
 }

@@ -130,7 +130,7 @@ func (r *run) fetchRelease(ctx context.Context, p *project, name, version string
 		return nil, err
 	}
 	p.deps = append(p.deps, d)
-	return d, r.put(name, version, treePath(name, version), d.file)
+	return d, r.placed.Put(treePath(name, version), name, version, d.file)
 }
 
 // nativePrefix begins the names of packages with a native pnpm; those for Linux are fetched.

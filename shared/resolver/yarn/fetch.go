@@ -4,29 +4,14 @@ import (
 	"context"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
 
-const (
-	// maxPacking bounds the git dependencies that are checked out at a time.
-	maxPacking = 4
-	// maxReading bounds the archives that are unpacked at a time, in search of their package.json.
-	maxReading = 4
-	// noVersion is taken for a package.json without a version.
-	noVersion = "0.0.0"
-)
-
 // fetch brings the files of a project's dependencies into the cache and gives each its place.
 func (r *run) fetch(ctx context.Context, p *project) error {
 	if err := r.download(ctx, p); err != nil {
-		return err
-	}
-	if err := r.pack(ctx, p); err != nil {
 		return err
 	}
 	for _, d := range p.deps {
@@ -37,44 +22,50 @@ func (r *run) fetch(ctx context.Context, p *project) error {
 	return nil
 }
 
-// download fetches the tarballs, and reads those whose version or identity the lockfile does not vouch for.
+// download fetches the tarballs, reads those whose version or identity the lockfile does not vouch for, and packs the
+// git dependencies: as npm does for the bundle's own layout, and as a bare tar for Yarn's mirror.
 func (r *run) download(ctx context.Context, p *project) error {
-	var artifacts []resolver.Artifact
-	var which []*dependency
+	var batch javascript.Batch
 	for _, d := range p.deps {
-		if d.kind != javascript.FromRegistry && d.kind != javascript.FromURL {
-			continue
-		}
-		url, _, _ := strings.Cut(d.source, "#")
-		if d.kind == javascript.FromRegistry {
-			var err error
-			if url, err = r.registry.Mapped(d.name, d.source); err != nil {
+		switch d.kind {
+		case javascript.FromRegistry, javascript.FromURL:
+			a, err := r.artifact(ctx, p, d)
+			if err != nil {
 				return err
 			}
+			batch.Archive(a, func(ctx context.Context, f resolver.File) error {
+				d.file, d.mirror.content = f, f.SHA256
+				if d.kind == javascript.FromRegistry && len(d.digests) > 0 {
+					d.placeVersion = d.version
+					return nil
+				}
+				return r.readArchive(ctx, d, a.URL)
+			})
+		case javascript.FromGit:
+			batch.Git(d.git, func(_ context.Context, packed javascript.PackedGit) error {
+				d.file = packed.Files[0]
+				d.mirror.own, d.mirror.content = &packed.Files[1], packed.Files[1].SHA256
+				return d.takeVersion(packed.PackageJSON.Version)
+			}, javascript.Gzipped, javascript.Bare)
 		}
-		a := resolver.Artifact{URL: url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")"}
-		if len(d.digests) == 0 {
-			a.Check = javascript.CheckArchive(ctx, javascript.ReportedSource(d.source), func(found javascript.PackageJSON) error { return d.identity(found, url) })
+	}
+	return batch.Fetch(ctx, r.in)
+}
+
+// artifact is what is asked for a tarball.
+func (r *run) artifact(ctx context.Context, p *project, d *dependency) (resolver.Artifact, error) {
+	url, _, _ := strings.Cut(d.source, "#")
+	if d.kind == javascript.FromRegistry {
+		var err error
+		if url, err = r.registry.Mapped(d.name, d.source); err != nil {
+			return resolver.Artifact{}, err
 		}
-		artifacts = append(artifacts, a)
-		which = append(which, d)
 	}
-	files, err := resolver.FetchAll(ctx, r.in, artifacts)
-	if err != nil {
-		return err
+	a := resolver.Artifact{URL: url, Want: d.digests, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")"}
+	if len(d.digests) == 0 {
+		a.Check = javascript.CheckArchive(ctx, javascript.ReportedSource(d.source), func(found javascript.PackageJSON) error { return d.identity(found, url) })
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxReading)
-	for i, d := range which {
-		d.file = files[i]
-		d.mirror.content = d.file.SHA256
-		if d.kind == javascript.FromRegistry && len(d.digests) > 0 {
-			d.placeVersion = d.version
-			continue
-		}
-		group.Go(func() error { return r.readArchive(ctx, d, artifacts[i].URL) })
-	}
-	return group.Wait()
+	return a, nil
 }
 
 // readArchive takes the version from an archive, and compares a registry's that no digest vouches for with
@@ -100,38 +91,12 @@ func (d *dependency) identity(found javascript.PackageJSON, url string) error {
 }
 
 // takeVersion notes the version that an archive says it has.
-func (d *dependency) takeVersion(version string) error {
-	if version = strings.TrimSpace(version); version == "" {
-		version = noVersion
-	}
-	d.placeVersion = version
-	return javascript.CheckVersion("The package.json of "+d.name+"@"+javascript.ReportedSource(d.source), d.name, version)
+func (d *dependency) takeVersion(version string) (err error) {
+	d.placeVersion, err = javascript.ArchiveVersion("The package.json of "+d.name+"@"+javascript.ReportedSource(d.source), d.name, version)
+	return err
 }
 
-// pack checks the git dependencies out and packs them: as npm does for the bundle's own layout, and as a bare
-// tar for Yarn's mirror.
-func (r *run) pack(ctx context.Context, p *project) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPacking)
-	for _, d := range p.deps {
-		if d.kind != javascript.FromGit {
-			continue
-		}
-		group.Go(func() error {
-			packed, err := javascript.PackGit(ctx, r.in, d.git, javascript.Gzipped, javascript.Bare)
-			if err != nil {
-				return err
-			}
-			d.file = packed.Files[0]
-			d.mirror.own, d.mirror.content = &packed.Files[1], packed.Files[1].SHA256
-			return d.takeVersion(packed.PackageJSON.Version)
-		})
-	}
-	return group.Wait()
-}
-
-// setPlace gives a file its path below deps/. Two different files for one path are the lockfiles' trouble:
-// they have two digests for one version.
+// setPlace gives a file its path below deps/.
 func (r *run) setPlace(d *dependency) error {
 	var err error
 	switch {
@@ -149,10 +114,5 @@ func (r *run) setPlace(d *dependency) error {
 	if err != nil {
 		return err
 	}
-	if have, ok := r.placed[d.place]; ok && have.SHA256 != d.file.SHA256 {
-		return fault.Client(fault.InvalidChecksum, "The lockfiles name two different files for %s %s: sha256:%s and sha256:%s",
-			d.name, d.placeVersion, have.SHA256, d.file.SHA256)
-	}
-	r.placed[d.place] = d.file
-	return nil
+	return r.placed.Put(d.place, d.name, d.placeVersion, d.file)
 }

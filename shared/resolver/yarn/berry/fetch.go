@@ -7,9 +7,6 @@ import (
 	"io"
 	"path"
 	"strconv"
-	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
@@ -17,21 +14,12 @@ import (
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 )
 
-const (
-	// maxPacking bounds the git dependencies that are checked out at a time.
-	maxPacking = 4
-	// maxZippers bounds the zips that are made at a time; each takes some 2 MB of memory.
-	maxZippers = 4
-	// noVersion is taken for a package.json without a version.
-	noVersion = "0.0.0"
-)
+// maxZippers bounds the zips that are made at a time; each takes some 2 MB of memory.
+const maxZippers = 4
 
 // fetch brings the files of a project's dependencies into the cache and gives each its place.
 func (r *run) fetch(ctx context.Context, p *Project) error {
 	if err := r.download(ctx, p); err != nil {
-		return err
-	}
-	if err := r.pack(ctx, p); err != nil {
 		return err
 	}
 	if err := r.fetchRelease(ctx, p); err != nil {
@@ -57,33 +45,44 @@ func (r *run) fetch(ctx context.Context, p *Project) error {
 	return nil
 }
 
-// download fetches the archives. Each is compared with what the lockfile has of it on the way.
+// download fetches the archives. Each is compared with what the lockfile has of it on the way. Then it checks the git
+// dependencies out and packs them as npm does. Yarn itself would install and pack the repository,
+// which takes the network and runs its scripts, and gives another archive: the checksum in the bundle's lockfile
+// becomes that of ours. The commit vouches for the content.
 func (r *run) download(ctx context.Context, p *Project) error {
-	var artifacts []resolver.Artifact
-	var which []*dependency
-	for _, d := range p.deps {
-		if d.kind != javascript.FromRegistry && d.kind != javascript.FromURL {
-			continue
+	var batch javascript.Batch
+	sums := make([]string, len(p.deps))
+	for i, d := range p.deps {
+		switch d.kind {
+		case javascript.FromRegistry, javascript.FromURL:
+			a := resolver.Artifact{URL: d.url, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")", Check: r.check(ctx, p, d)}
+			batch.Archive(a, func(ctx context.Context, f resolver.File) error {
+				d.file = f
+				if d.kind == javascript.FromRegistry {
+					return nil
+				}
+				return r.identify(ctx, d)
+			})
+		case javascript.FromGit:
+			batch.Git(d.git, func(ctx context.Context, packed javascript.PackedGit) error {
+				d.file = packed.Files[0]
+				err := d.take(packed.PackageJSON)
+				if err == nil {
+					sums[i], err = r.packedSum(ctx, p, d)
+				}
+				return err
+			}, javascript.Gzipped)
 		}
-		artifacts = append(artifacts, resolver.Artifact{
-			URL: d.url, Describe: d.name + "@" + d.version + " (" + p.lock.path + ")",
-			Check: r.check(ctx, p, d),
-		})
-		which = append(which, d)
 	}
-	files, err := resolver.FetchAll(ctx, r.in, artifacts)
-	if err != nil {
+	if err := batch.Fetch(ctx, r.in); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPacking)
-	for i, d := range which {
-		d.file = files[i]
-		if d.kind == javascript.FromURL {
-			group.Go(func() error { return r.identify(ctx, d) })
+	for i, d := range p.deps {
+		if sums[i] != "" && sums[i] != d.checksum.want {
+			p.moved[d.entry] = sums[i]
 		}
 	}
-	return group.Wait()
+	return nil
 }
 
 // identify takes name and version of a dependency from its archive.
@@ -100,10 +99,9 @@ func (d *dependency) take(found javascript.PackageJSON) error {
 	if found.Name != "" && javascript.CheckName("", found.Name) == nil {
 		d.name = found.Name
 	}
-	if d.placeVersion = strings.TrimSpace(found.Version); d.placeVersion == "" {
-		d.placeVersion = noVersion
-	}
-	return javascript.CheckVersion("The package.json of "+d.name+"@"+d.version, d.name, d.placeVersion)
+	var err error
+	d.placeVersion, err = javascript.ArchiveVersion("The package.json of "+d.name+"@"+d.version, d.name, found.Version)
+	return err
 }
 
 // check compares an archive with the lockfile's checksum. Where there is none that can be made here, the package.json in
@@ -151,41 +149,6 @@ func (r *run) sum(ctx context.Context, content io.ReaderAt, size int64, name str
 			return "", ctx.Err()
 		}
 	})
-}
-
-// pack checks the git dependencies out and packs them as npm does. Yarn itself would install and pack the repository,
-// which takes the network and runs its scripts, and gives another archive: the checksum in the bundle's lockfile
-// becomes that of ours. The commit vouches for the content.
-func (r *run) pack(ctx context.Context, p *Project) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxPacking)
-	sums := make([]string, len(p.deps))
-	for i, d := range p.deps {
-		if d.kind != javascript.FromGit {
-			continue
-		}
-		group.Go(func() error {
-			packed, err := javascript.PackGit(ctx, r.in, d.git, javascript.Gzipped)
-			if err != nil {
-				return err
-			}
-			d.file = packed.Files[0]
-			if err := d.take(packed.PackageJSON); err != nil {
-				return err
-			}
-			sums[i], err = r.packedSum(ctx, p, d)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i, d := range p.deps {
-		if sums[i] != "" && sums[i] != d.checksum.want {
-			p.moved[d.entry] = sums[i]
-		}
-	}
-	return nil
 }
 
 // packedSum is the checksum of a git dependency as we pack it.
