@@ -11,6 +11,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // dependency is one entry of a yarn.lock, or one workspace.
@@ -62,7 +63,7 @@ func (r *run) describe(p *project, d *dependency) error {
 	e := d.entry
 	d.name, d.version, d.source = realName(e.keys[0]), e.version, e.resolved
 	if d.source == "" {
-		_, spec := splitKey(e.keys[0])
+		_, spec := lines.SplitKey(e.keys[0])
 		d.source = localSource(spec)
 	} else if local := localSource(d.source); local != "" && !strings.HasPrefix(d.source, "file:") {
 		d.source = local

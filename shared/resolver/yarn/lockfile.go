@@ -1,16 +1,13 @@
 package yarn
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // Bounds of a yarn.lock. The largest that are known have some 30,000 lines and 2 MB.
@@ -22,8 +19,6 @@ const (
 	// maxKeys and maxNeeds bound what all entries of a lockfile name together.
 	maxKeys  = 300_000
 	maxNeeds = 500_000
-	// maxLineBytes: the keys of an entry are one line.
-	maxLineBytes = 1 << 20
 )
 
 // lockfile is a parsed yarn.lock of Yarn 1:
@@ -64,8 +59,8 @@ var errBerry = errors.New("it is a lockfile of Yarn 2 or newer")
 
 // lockfileParser reads line by line.
 type lockfileParser struct {
+	lines.Reader
 	file    *lockfile
-	line    int
 	offset  int64 // of the line
 	current *entry
 	section string // the map that the entry is in, "" for none
@@ -77,62 +72,26 @@ type lockfileParser struct {
 // parseLockfile reads a yarn.lock. left counts the entries that the request may still have. A lockfile of Yarn
 // 2 or newer is errBerry, everything else that is wrong a fault of the client's, which names file and line.
 func parseLockfile(r io.Reader, path string, left *int) (*lockfile, error) {
-	p := &lockfileParser{file: &lockfile{path: path, byKey: map[string]*entry{}}, left: left}
-	lines := bufio.NewReaderSize(io.LimitReader(r, MaxLockfileBytes+1), 64<<10)
-	var long []byte
-	for {
-		piece, err := lines.ReadSlice('\n')
-		if len(long)+len(piece) > maxLineBytes {
-			p.line++
-			return nil, p.wrong("the line has more than %d bytes", maxLineBytes)
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, piece...)
-			continue
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
-		}
-		text := piece
-		if len(long) > 0 {
-			text = append(long, piece...)
-			long = long[:0]
-		}
-		p.line++
-		if err := p.add(text); err != nil {
-			return nil, err
-		}
-		if p.offset += int64(len(text)); p.offset > MaxLockfileBytes {
-			return nil, fault.Client(fault.UnsupportedFeature, "The file %s has more than %d bytes, the limit", path, MaxLockfileBytes)
-		}
-		if err != nil {
-			return p.finish()
-		}
+	p := &lockfileParser{Reader: lines.Reader{Path: path}, file: &lockfile{path: path, byKey: map[string]*entry{}}, left: left}
+	if err := p.Each(r, MaxLockfileBytes, p.add); err != nil {
+		return nil, err
 	}
+	return p.finish()
 }
 
-// wrong is the fault for the current line.
-func (p *lockfileParser) wrong(format string, args ...any) error {
-	return fault.Client(fault.InvalidFileFormat, "%s:%d: %s", p.file.path, p.line, fmt.Sprintf(format, args...))
-}
-
-var (
-	conflictMarkers = []string{"<<<<<<<", "|||||||", "=======", ">>>>>>>"}
-	versionComment  = regexp.MustCompile(`^#\s*yarn lockfile v(\d+)\s*$`)
-)
+var versionComment = regexp.MustCompile(`^#\s*yarn lockfile v(\d+)\s*$`)
 
 // add reads one line, with its end.
 func (p *lockfileParser) add(raw []byte) error {
 	text := string(raw)
 	start := p.offset
-	if p.line == 1 && strings.HasPrefix(text, "\ufeff") {
+	p.offset += int64(len(raw))
+	if p.Line == 1 && strings.HasPrefix(text, "\ufeff") {
 		text, start = text[3:], start+3
 	}
 	text = strings.TrimRight(text, "\r\n")
-	for _, marker := range conflictMarkers {
-		if strings.HasPrefix(text, marker) {
-			return p.wrong("there is a merge conflict (%s); resolve it, `yarn install` does, and commit the result", marker)
-		}
+	if err := p.CheckConflict(text); err != nil {
+		return err
 	}
 	bare := strings.TrimLeft(text, " ")
 	indent := len(text) - len(bare)
@@ -142,12 +101,12 @@ func (p *lockfileParser) add(raw []byte) error {
 	}
 	if bare[0] == '#' {
 		if m := versionComment.FindStringSubmatch(bare); m != nil && m[1] != "1" {
-			return fault.Client(fault.UnsupportedFeature, "%s:%d: lockfiles of version %s are not supported, only those of version 1", p.file.path, p.line, m[1])
+			return p.Unsupported("lockfiles of version %s are not supported, only those of version 1", m[1])
 		}
 		return nil
 	}
 	if indent%2 != 0 {
-		return p.wrong("want an even number of spaces at the beginning of the line, got %d", indent)
+		return p.OddIndent(indent)
 	}
 	l, err := p.parseLine(bare)
 	if err != nil {
@@ -165,7 +124,7 @@ func (p *lockfileParser) add(raw []byte) error {
 		return p.addNeed(l)
 	}
 	if p.section == "" {
-		return p.wrong("the line is indented too far")
+		return p.Wrong("the line is indented too far")
 	}
 	return nil // a map inside an unknown one
 }
@@ -187,7 +146,7 @@ func (p *lockfileParser) parseLine(text string) (line, error) {
 			return l, err
 		}
 		if key == "" {
-			return l, p.wrong("want a key at %q", shorten(text[at:]))
+			return l, p.Wrong("want a key at %q", lines.Shorten(text[at:]))
 		}
 		l.keys = append(l.keys, key)
 		at = skipBlanks(text, end)
@@ -202,7 +161,7 @@ func (p *lockfileParser) parseLine(text string) (line, error) {
 	}
 	if at == len(text) || text[at] == '#' {
 		if !colon {
-			return l, p.wrong("want a colon or a value after %q", shorten(l.keys[len(l.keys)-1]))
+			return l, p.Wrong("want a colon or a value after %q", lines.Shorten(l.keys[len(l.keys)-1]))
 		}
 		l.isMap = true
 		return l, nil
@@ -212,7 +171,7 @@ func (p *lockfileParser) parseLine(text string) (line, error) {
 		return l, err
 	}
 	if rest := skipBlanks(text, end); rest < len(text) && text[rest] != '#' {
-		return l, p.wrong("want the end of the line at %q", shorten(text[rest:]))
+		return l, p.Wrong("want the end of the line at %q", lines.Shorten(text[rest:]))
 	}
 	l.value, l.valueAt = value, span{int64(at), int64(end)}
 	return l, nil
@@ -221,20 +180,10 @@ func (p *lockfileParser) parseLine(text string) (line, error) {
 // token reads a quoted text, or a bare one up to one of the characters of stop.
 func (p *lockfileParser) token(text string, at int, stop string) (value string, end int, err error) {
 	if at < len(text) && text[at] == '"' {
-		end = at + 1
-		for end < len(text) && text[end] != '"' {
-			if text[end] == '\\' {
-				end++
-			}
-			end++
+		if value, end, err = p.Quoted(text[at:]); err != nil {
+			return "", 0, err
 		}
-		if end >= len(text) {
-			return "", 0, p.wrong("the quotes at %q do not end", shorten(text[at:]))
-		}
-		end++
-		if err := json.Unmarshal([]byte(text[at:end]), &value); err != nil {
-			return "", 0, p.wrong("the text %q is not quoted as in JSON", shorten(text[at:end]))
-		}
+		end += at
 	} else {
 		end = at
 		for end < len(text) && strings.IndexByte(stop, text[end]) < 0 {
@@ -242,10 +191,7 @@ func (p *lockfileParser) token(text string, at int, stop string) (value string, 
 		}
 		value = text[at:end]
 	}
-	if i := strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }); i >= 0 {
-		return "", 0, p.wrong("the text %q has a control character, or is not UTF-8", shorten(value))
-	}
-	return value, end, nil
+	return value, end, p.CheckText(value)
 }
 
 func skipBlanks(text string, at int) int {
@@ -255,32 +201,24 @@ func skipBlanks(text string, at int) int {
 	return at
 }
 
-// shorten makes a text fit for a message.
-func shorten(text string) string {
-	if len(text) > 60 {
-		return strings.ToValidUTF8(text[:60], "") + "..."
-	}
-	return text
-}
-
 // addKeys begins an entry.
 func (p *lockfileParser) addKeys(l line) error {
 	if l.keys[0] == "__metadata" {
 		return errBerry
 	}
 	if !l.isMap {
-		return p.wrong("want a list of keys with a colon at its end, got the value %q", shorten(l.value))
+		return p.Wrong("want a list of keys with a colon at its end, got the value %q", lines.Shorten(l.value))
 	}
 	if err := p.endEntry(); err != nil {
 		return err
 	}
 	if *p.left--; *p.left < 0 {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfiles have more than %d entries, the limit", p.file.path, p.line, MaxEntries)
+		return p.Unsupported("the lockfiles have more than %d entries, the limit", MaxEntries)
 	}
 	if p.keys += len(l.keys); p.keys > maxKeys {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfile has more than %d keys, the limit", p.file.path, p.line, maxKeys)
+		return p.Unsupported("the lockfile has more than %d keys, the limit", maxKeys)
 	}
-	p.current, p.section = &entry{keys: l.keys, line: p.line}, ""
+	p.current, p.section = &entry{keys: l.keys, line: p.Line}, ""
 	p.file.entries = append(p.file.entries, p.current)
 	for _, key := range l.keys {
 		p.file.byKey[key] = p.current
@@ -291,9 +229,9 @@ func (p *lockfileParser) addKeys(l line) error {
 func (p *lockfileParser) addField(l line) error {
 	switch {
 	case p.current == nil:
-		return p.wrong("the line belongs to no entry")
+		return p.Wrong("the line belongs to no entry")
 	case len(l.keys) > 1:
-		return p.wrong("want one field, got %d", len(l.keys))
+		return p.Wrong("want one field, got %d", len(l.keys))
 	case l.isMap:
 		p.section = l.keys[0]
 		return nil
@@ -313,12 +251,12 @@ func (p *lockfileParser) addField(l line) error {
 func (p *lockfileParser) addNeed(l line) error {
 	switch {
 	case p.current == nil || p.section == "":
-		return p.wrong("the line is indented too far")
+		return p.Wrong("the line is indented too far")
 	case p.section != "dependencies" && p.section != "optionalDependencies", l.isMap:
 		return nil
 	}
 	if p.needs += len(l.keys); p.needs > maxNeeds {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfile names more than %d needs, the limit", p.file.path, p.line, maxNeeds)
+		return p.Unsupported("the lockfile names more than %d needs, the limit", maxNeeds)
 	}
 	for _, name := range l.keys {
 		p.current.needs = append(p.current.needs, name+"@"+l.value)
@@ -329,8 +267,8 @@ func (p *lockfileParser) addNeed(l line) error {
 // endEntry checks the entry that is complete now.
 func (p *lockfileParser) endEntry() error {
 	if e := p.current; e != nil && e.version == "" {
-		p.line = e.line
-		return p.wrong("%s has no version", strconv.Quote(shorten(e.keys[0])))
+		p.Line = e.line
+		return p.Wrong("%s has no version", strconv.Quote(lines.Shorten(e.keys[0])))
 	}
 	return nil
 }
@@ -356,25 +294,13 @@ func (p *lockfileParser) finish() (*lockfile, error) {
 	return p.file, nil
 }
 
-// splitKey splits "name@spec"; the "@" of a scope belongs to the name.
-func splitKey(key string) (name, spec string) {
-	if key == "" {
-		return "", ""
-	}
-	at := strings.IndexByte(key[1:], '@')
-	if at < 0 {
-		return key, ""
-	}
-	return key[:at+1], key[at+2:]
-}
-
 // realName is the name of the package that a key stands for: an alias has it in its spec.
 //
 //	chai@^4.0.0 -> chai, x@npm:isarray@2.0.5 -> isarray, y@npm:@types/ms -> @types/ms
 func realName(key string) string {
-	name, spec := splitKey(key)
+	name, spec := lines.SplitKey(key)
 	if alias, ok := strings.CutPrefix(spec, "npm:"); ok && alias != "" {
-		name, _ = splitKey(alias)
+		name, _ = lines.SplitKey(alias)
 	}
 	return name
 }

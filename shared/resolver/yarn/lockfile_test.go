@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 func parse(text string) (*lockfile, error) {
@@ -103,7 +104,7 @@ func TestParseLockfileFaults(t *testing.T) {
 		{"not UTF-8", "a\xff@1:\n", fault.InvalidFileFormat, `yarn.lock:1: the text "a\xff@1" has a control character, or is not UTF-8`},
 		{"no version", "a@1:\n  resolved \"x\"\nb@1:\n", fault.InvalidFileFormat, `yarn.lock:1: "a@1" has no version`},
 		{"no version at the end", "\na@1:\n", fault.InvalidFileFormat, `yarn.lock:2: "a@1" has no version`},
-		{"a long line", "a@" + strings.Repeat("1", maxLineBytes) + ":\n", fault.InvalidFileFormat, fmt.Sprintf("yarn.lock:1: the line has more than %d bytes", maxLineBytes)},
+		{"a long line", "a@" + strings.Repeat("1", lines.MaxLineBytes) + ":\n", fault.InvalidFileFormat, fmt.Sprintf("yarn.lock:1: the line has more than %d bytes", lines.MaxLineBytes)},
 		{"a large file", strings.Repeat("# 0123456789\n", MaxLockfileBytes/13+1), fault.UnsupportedFeature, fmt.Sprintf("The file yarn.lock has more than %d bytes, the limit", MaxLockfileBytes)},
 		{"many entries", many(MaxEntries+1, "a@%d:\n  version \"1\"\n"), fault.UnsupportedFeature, fmt.Sprintf("yarn.lock:200001: the lockfiles have more than %d entries, the limit", MaxEntries)},
 		{"many keys", many(30, "a@%d"+strings.Repeat(",b@1", maxKeys/29)+":\n  version \"1\"\n"), fault.UnsupportedFeature, fmt.Sprintf("yarn.lock:57: the lockfile has more than %d keys, the limit", maxKeys)},
@@ -137,7 +138,7 @@ func TestKeys(t *testing.T) {
 		{"@", "@", "", "@"},
 		{"", "", "", ""},
 	} {
-		name, spec := splitKey(test.key)
+		name, spec := lines.SplitKey(test.key)
 		if real := realName(test.key); name != test.name || spec != test.spec || real != test.real {
 			t.Errorf("%q: got %q, %q, %q", test.key, name, spec, real)
 		}
@@ -195,7 +196,7 @@ func printed(l *lockfile) string {
 			b.WriteString("  dependencies:\n")
 		}
 		for _, need := range e.needs {
-			name, spec := splitKey(need)
+			name, spec := lines.SplitKey(need)
 			fmt.Fprintf(&b, "    %s %s\n", quote(name), quote(spec))
 		}
 	}
@@ -257,7 +258,7 @@ func FuzzParseLockfile(f *testing.F) {
 		}
 		// A need whose name holds an "@" cannot be told apart once it is joined; Yarn cannot either.
 		for _, e := range l.entries {
-			e.needs = slices.DeleteFunc(e.needs, func(n string) bool { name, _ := splitKey(n); return name == "" || strings.Count(n, "@") > 1 })
+			e.needs = slices.DeleteFunc(e.needs, func(n string) bool { name, _ := lines.SplitKey(n); return name == "" || strings.Count(n, "@") > 1 })
 		}
 		back, err := parse(printed(l))
 		if err != nil {

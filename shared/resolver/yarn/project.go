@@ -15,6 +15,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
 	"github.com/cachito-serverless/cachito/shared/resolver/yarn/berry"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // project is one path of a request.
@@ -242,7 +243,7 @@ func (r *run) warnOutdated(ctx context.Context, p *project) {
 	var missing []string
 	for _, m := range append([]workspace{{".", p.manifest}}, p.workspaces...) {
 		for _, key := range m.manifest.installed {
-			name, _ := splitKey(key)
+			name, _ := lines.SplitKey(key)
 			if p.lock.byKey[key] == nil && !members[name] && forced[name] == nil {
 				missing = append(missing, path.Join(p.dir, m.dir, "package.json")+" needs "+key)
 			}

@@ -2,6 +2,8 @@ package yarn
 
 import (
 	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // runtimeEntries are the entries that the project or a workspace reaches without its devDependencies:
@@ -16,7 +18,7 @@ func (p *project) runtimeEntries() map[*entry]bool {
 	for len(w.queue) > 0 {
 		e := w.queue[len(w.queue)-1]
 		w.queue = w.queue[:len(w.queue)-1]
-		name, _ := splitKey(e.keys[0])
+		name, _ := lines.SplitKey(e.keys[0])
 		w.need(name, e.needs)
 	}
 	return w.reached
@@ -34,7 +36,7 @@ func (w *runtimeWalk) need(by string, keys []string) {
 	for _, key := range keys {
 		exact := w.lock.byKey[key]
 		w.reach(exact)
-		name, _ := splitKey(key)
+		name, _ := lines.SplitKey(key)
 		for _, f := range w.forced[name] {
 			if exact == nil || f.applies(by) {
 				w.reach(w.lock.byKey[f.key])

@@ -9,6 +9,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // Protocols of locators.
@@ -69,7 +70,7 @@ func (r *run) describe(p *Project, d *dependency) (report bool, err error) {
 	if e.checksum != "" {
 		ok := false
 		if d.checksum, ok = parseChecksum(e.checksum, p.lock.cacheKey); !ok {
-			return false, fault.Client(fault.InvalidChecksum, "%s:%d: the checksum %q is none: want 128 hexadecimal digits for %s", p.lock.path, e.line, shorten(e.checksum), shorten(e.resolution))
+			return false, fault.Client(fault.InvalidChecksum, "%s:%d: the checksum %q is none: want 128 hexadecimal digits for %s", p.lock.path, e.line, lines.Shorten(e.checksum), lines.Shorten(e.resolution))
 		}
 		d.checked = d.checksum.known
 	}
@@ -98,7 +99,7 @@ func (r *run) describe(p *Project, d *dependency) (report bool, err error) {
 		_, err := r.registry.Classify(d.name, d.source)
 		return true, err
 	}
-	return false, fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", d.name, shorten(javascript.ReportedSource(l.reference)))
+	return false, fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", d.name, lines.Shorten(javascript.ReportedSource(l.reference)))
 }
 
 // describeNPM is a package of a registry: the configured one, unless the project's settings or the lockfile name
@@ -110,7 +111,7 @@ func (r *run) describeNPM(p *Project, d *dependency) error {
 		return err
 	}
 	if l.source != "" {
-		return fault.Client(fault.InvalidFileFormat, "%s:%d: the resolution %q is none", p.lock.path, d.entry.line, shorten(d.entry.resolution))
+		return fault.Client(fault.InvalidFileFormat, "%s:%d: the resolution %q is none", p.lock.path, d.entry.line, lines.Shorten(d.entry.resolution))
 	}
 	registry := r.registry
 	if own := p.config.registryOf(d.name, r.jsr); own != "" && !registry.Has(own) {
@@ -136,7 +137,7 @@ func (r *run) describeNPM(p *Project, d *dependency) error {
 	case javascript.FromURL:
 		return nil
 	default:
-		return fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", d.name, shorten(archive))
+		return fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is hosted in an unsupported location", d.name, lines.Shorten(archive))
 	}
 }
 
@@ -146,7 +147,7 @@ func (r *run) describeLocal(p *Project, d *dependency) error {
 	word := map[string]string{protocolFile: "File", protocolPortal: "Portal", protocolLink: "Link"}[l.protocol]
 	owner, ok := parseLocator(l.bound["locator"])
 	if !ok || owner.protocol != protocolWorkspace {
-		return fault.Client(fault.UnsupportedFeature, "Cachito only supports %s dependencies bound to a WorkspaceLocator, not to %q: %s", word, shorten(l.bound["locator"]), shorten(d.entry.resolution))
+		return fault.Client(fault.UnsupportedFeature, "Cachito only supports %s dependencies bound to a WorkspaceLocator, not to %q: %s", word, lines.Shorten(l.bound["locator"]), lines.Shorten(d.entry.resolution))
 	}
 	target := l.selector
 	if l.source != "" { // file:<path as written>#<the same>
@@ -175,7 +176,7 @@ func (r *run) describeLocal(p *Project, d *dependency) error {
 func (r *run) checkPatch(p *Project, e *entry) error {
 	l := e.locator
 	if p.lock.byResolution[l.source] == nil {
-		return fault.Client(fault.InvalidFileFormat, "%s:%d: the lockfile lacks %q, which is patched: run yarn install and commit the result", p.lock.path, e.line, shorten(l.source))
+		return fault.Client(fault.InvalidFileFormat, "%s:%d: the lockfile lacks %q, which is patched: run yarn install and commit the result", p.lock.path, e.line, lines.Shorten(l.source))
 	}
 	base := "."
 	if owner, ok := parseLocator(l.bound["locator"]); ok && owner.protocol == protocolWorkspace {
@@ -237,7 +238,7 @@ func (d *dependency) describeGit() error {
 		extra.Set("commit", strings.TrimPrefix(fragment, "commit:"))
 	}
 	if extra.Has("workspace") {
-		return fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is a workspace of another repository, which is not supported", d.name, shorten(d.entry.locator.reference))
+		return fault.Client(fault.UnsupportedFeature, "The dependency %s@%s is a workspace of another repository, which is not supported", d.name, lines.Shorten(d.entry.locator.reference))
 	}
 	location = scpForm.ReplaceAllString(location, "ssh://git@$1/")
 	switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // maxZippers bounds the zips that are made at a time; each takes some 2 MB of memory.
@@ -158,7 +159,7 @@ func (r *run) packedSum(ctx context.Context, p *Project, d *dependency) (string,
 	}
 	if !d.checksum.known {
 		return "", fault.Client(fault.UnsupportedFeature, "%s:%d: a checksum of the form %s cannot be made for the git dependency %s: set compressionLevel to mixed, 0 or 9 in %s",
-			p.lock.path, d.entry.line, strconv.Quote(shorten(d.entry.checksum)), d.name, path.Join(p.Dir, rcName))
+			p.lock.path, d.entry.line, strconv.Quote(lines.Shorten(d.entry.checksum)), d.name, path.Join(p.Dir, rcName))
 	}
 	f, err := r.in.Fetcher.Open(ctx, d.file)
 	if err != nil {

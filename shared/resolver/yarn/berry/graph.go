@@ -1,6 +1,10 @@
 package berry
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
+)
 
 // runtimeEntries are the entries that the packages of the repository reach without their devDependencies. The walk
 // starts from what their package.json files need and goes through the lockfile's dependencies. Where Yarn has put
@@ -41,7 +45,7 @@ func (w *runtimeWalk) need(keys []string) {
 			}
 			continue
 		}
-		if name, _ := splitKey(key); !w.named[name] {
+		if name, _ := lines.SplitKey(key); !w.named[name] {
 			w.named[name] = true
 			for _, e := range w.lock.byName[name] {
 				w.reach(e)
@@ -63,7 +67,7 @@ func (l *lockfile) find(key string) []*entry {
 	if found := l.byKey[key]; len(found) > 0 {
 		return found
 	}
-	name, spec := splitKey(key)
+	name, spec := lines.SplitKey(key)
 	if strings.Contains(spec, ":") {
 		return nil
 	}

@@ -3,6 +3,8 @@ package berry
 import (
 	"net/url"
 	"strings"
+
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // locator is a resolution, taken apart as Yarn does (structUtils.parseLocator and parseRange, BSD license):
@@ -26,7 +28,7 @@ type locator struct {
 
 func parseLocator(text string) (locator, bool) {
 	l := locator{}
-	l.name, l.reference = splitKey(text)
+	l.name, l.reference = lines.SplitKey(text)
 	if l.name == "" || l.reference == "" || strings.HasPrefix(l.name, "@") != strings.Contains(l.name, "/") {
 		return l, false
 	}
@@ -62,16 +64,4 @@ func parseLocator(text string) (locator, bool) {
 func (l locator) plain() string {
 	text, _, _ := strings.Cut(l.reference, "::")
 	return text
-}
-
-// splitKey splits "name@range"; the "@" of a scope belongs to the name.
-func splitKey(key string) (name, spec string) {
-	if key == "" {
-		return "", ""
-	}
-	at := strings.IndexByte(key[1:], '@')
-	if at < 0 {
-		return key, ""
-	}
-	return key[:at+1], key[at+2:]
 }

@@ -1,16 +1,12 @@
 package berry
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // Bounds of a yarn.lock. The largest that are known have some 40,000 lines and 2 MB.
@@ -20,8 +16,6 @@ const (
 	// maxKeys and maxNeeds bound what all entries of a lockfile name together.
 	maxKeys  = 300_000
 	maxNeeds = 1_000_000
-	// maxLineBytes: the keys of an entry are one line.
-	maxLineBytes = 1 << 20
 	// Versions of the format, __metadata.version: 4 is Yarn 2's, 6 (and 5, of its release candidates) Yarn 3's,
 	// 7 to 10 are Yarn 4's.
 	minFormat, maxFormat = 4, 10
@@ -72,8 +66,8 @@ type entry struct {
 
 // lockfileParser reads line by line.
 type lockfileParser struct {
+	lines.Reader
 	file    *lockfile
-	line    int
 	current *entry // nil within __metadata
 	meta    bool   // __metadata was there
 	top     bool   // a key of the top level was there
@@ -87,61 +81,27 @@ type lockfileParser struct {
 // parseLockfile reads a yarn.lock. left counts the entries that the request may still have. What is wrong is a
 // fault of the client's, which names file and line.
 func parseLockfile(r io.Reader, path string, left *int) (*lockfile, error) {
-	p := &lockfileParser{left: left, file: &lockfile{path: path, byKey: map[string][]*entry{}, byName: map[string][]*entry{}, byResolution: map[string]*entry{}}}
-	lines := bufio.NewReaderSize(io.LimitReader(r, MaxLockfileBytes+1), 64<<10)
-	var long []byte
-	total := 0
-	for {
-		piece, err := lines.ReadSlice('\n')
-		if total += len(piece); total > MaxLockfileBytes {
-			return nil, fault.Client(fault.UnsupportedFeature, "The file %s has more than %d bytes, the limit", path, MaxLockfileBytes)
-		}
-		if len(long)+len(piece) > maxLineBytes {
-			p.line++
-			return nil, p.wrong("the line has more than %d bytes", maxLineBytes)
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, piece...)
-			continue
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
-		}
-		text := piece
-		if len(long) > 0 {
-			text = append(long, piece...)
-			long = long[:0]
-		}
-		p.line++
-		if err := p.add(string(text)); err != nil {
-			return nil, err
-		}
-		if err != nil {
-			return p.finish()
-		}
+	p := &lockfileParser{
+		Reader: lines.Reader{Path: path}, left: left,
+		file: &lockfile{path: path, byKey: map[string][]*entry{}, byName: map[string][]*entry{}, byResolution: map[string]*entry{}},
 	}
+	if err := p.Each(r, MaxLockfileBytes, p.add); err != nil {
+		return nil, err
+	}
+	return p.finish()
 }
 
-// wrong is the fault for the current line.
-func (p *lockfileParser) wrong(format string, args ...any) error {
-	return fault.Client(fault.InvalidFileFormat, "%s:%d: %s", p.file.path, p.line, fmt.Sprintf(format, args...))
-}
-
-var (
-	conflictMarkers = []string{"<<<<<<<", "|||||||", "=======", ">>>>>>>"}
-	formatPattern   = regexp.MustCompile(`^[0-9]{1,4}$`)
-)
+var formatPattern = regexp.MustCompile(`^[0-9]{1,4}$`)
 
 // add reads one line, with its end.
-func (p *lockfileParser) add(text string) error {
-	if p.line == 1 {
+func (p *lockfileParser) add(raw []byte) error {
+	text := string(raw)
+	if p.Line == 1 {
 		text = strings.TrimPrefix(text, "\ufeff")
 	}
 	text = strings.TrimRight(text, " \r\n")
-	for _, marker := range conflictMarkers {
-		if strings.HasPrefix(text, marker) {
-			return p.wrong("there is a merge conflict (%s); resolve it, `yarn install` does, and commit the result", marker)
-		}
+	if err := p.CheckConflict(text); err != nil {
+		return err
 	}
 	bare := strings.TrimLeft(text, " ")
 	indent := len(text) - len(bare)
@@ -149,20 +109,20 @@ func (p *lockfileParser) add(text string) error {
 	case bare == "" || bare[0] == '#':
 		return nil
 	case bare[0] == '\t':
-		return p.wrong("tabs are no indentation in YAML")
+		return p.Wrong("tabs are no indentation in YAML")
 	case indent%2 != 0:
-		return p.wrong("want an even number of spaces at the beginning of the line, got %d", indent)
+		return p.OddIndent(indent)
 	case bare == ":" && indent == 0 && p.waiting != "":
 		keys := p.waiting
 		p.waiting = ""
 		return p.addKeys(keys)
 	case p.waiting != "":
-		return p.wrong("want a colon below the key that begins with a question mark")
+		return p.Wrong("want a colon below the key that begins with a question mark")
 	}
 	if long, ok := strings.CutPrefix(bare, "? "); ok && indent == 0 {
 		key, rest, err := p.scalar(long, "")
 		if err != nil || rest != "" || key == "" {
-			return p.wrong("want a key at %q", shorten(long))
+			return p.Wrong("want a key at %q", lines.Shorten(long))
 		}
 		p.waiting = key
 		return nil
@@ -173,7 +133,7 @@ func (p *lockfileParser) add(text string) error {
 	}
 	rest, ok := strings.CutPrefix(rest, ":")
 	if !ok || key == "" || rest != "" && rest[0] != ' ' {
-		return p.wrong("want a key and a colon at %q", shorten(bare))
+		return p.Wrong("want a key and a colon at %q", lines.Shorten(bare))
 	}
 	value, isMap := "", true
 	if rest = strings.TrimLeft(rest, " "); rest != "" && rest[0] != '#' {
@@ -182,13 +142,13 @@ func (p *lockfileParser) add(text string) error {
 			return err
 		}
 		if rest = strings.TrimLeft(rest, " "); rest != "" && rest[0] != '#' {
-			return p.wrong("want the end of the line at %q", shorten(rest))
+			return p.Wrong("want the end of the line at %q", lines.Shorten(rest))
 		}
 	}
 	switch indent / 2 {
 	case 0:
 		if !isMap {
-			return p.wrong("want a map below %q, got the value %q", shorten(key), shorten(value))
+			return p.Wrong("want a map below %q, got the value %q", lines.Shorten(key), lines.Shorten(value))
 		}
 		return p.addKeys(key)
 	case 1:
@@ -197,7 +157,7 @@ func (p *lockfileParser) add(text string) error {
 		return p.addNeed(key, value, isMap)
 	}
 	if p.section == "" {
-		return p.wrong("the line is indented too far")
+		return p.Wrong("the line is indented too far")
 	}
 	return nil // a map inside one that nobody reads
 }
@@ -207,20 +167,11 @@ func (p *lockfileParser) add(text string) error {
 func (p *lockfileParser) scalar(text, stop string) (value, rest string, err error) {
 	switch text[0] {
 	case '"':
-		end := 1
-		for end < len(text) && text[end] != '"' {
-			if text[end] == '\\' {
-				end++
-			}
-			end++
+		end := 0
+		if value, end, err = p.Quoted(text); err != nil {
+			return "", "", err
 		}
-		if end >= len(text) {
-			return "", "", p.wrong("the quotes at %q do not end", shorten(text))
-		}
-		rest = text[end+1:]
-		if err := json.Unmarshal([]byte(text[:end+1]), &value); err != nil {
-			return "", "", p.wrong("the text %q is not quoted as in JSON", shorten(text[:end+1]))
-		}
+		rest = text[end:]
 	case '\'':
 		end := 1
 		for ; end < len(text); end++ {
@@ -233,12 +184,12 @@ func (p *lockfileParser) scalar(text, stop string) (value, rest string, err erro
 			}
 		}
 		if end >= len(text) {
-			return "", "", p.wrong("the quotes at %q do not end", shorten(text))
+			return "", "", p.Wrong("the quotes at %q do not end", lines.Shorten(text))
 		}
 		value, rest = strings.ReplaceAll(text[1:end], "''", "'"), text[end+1:]
 	case '&', '*', '!', '|', '>', '%', '@', '`', '{', '[', '-':
 		if len(text) > 1 || text[0] == '-' || strings.ContainsRune("{[", rune(text[0])) {
-			return "", "", p.wrong("%q is no text as Yarn writes it", shorten(text))
+			return "", "", p.Wrong("%q is no text as Yarn writes it", lines.Shorten(text))
 		}
 		value = text
 	default:
@@ -252,18 +203,7 @@ func (p *lockfileParser) scalar(text, stop string) (value, rest string, err erro
 		}
 		value, rest = strings.TrimRight(text[:end], " "), text[end:]
 	}
-	if i := strings.IndexFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }); i >= 0 {
-		return "", "", p.wrong("the text %q has a control character, or is not UTF-8", shorten(value))
-	}
-	return value, rest, nil
-}
-
-// shorten makes a text fit for a message.
-func shorten(text string) string {
-	if len(text) > 60 {
-		return strings.ToValidUTF8(text[:60], "") + "..."
-	}
-	return text
+	return value, rest, p.CheckText(value)
 }
 
 // addKeys begins an entry.
@@ -277,25 +217,25 @@ func (p *lockfileParser) addKeys(text string) error {
 		return nil
 	}
 	if *p.left--; *p.left < 0 {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfiles of the request have too many entries", p.file.path, p.line)
+		return p.Unsupported("the lockfiles of the request have too many entries")
 	}
 	keys := strings.Split(text, ",")
 	if p.keys += len(keys); p.keys > maxKeys {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfile has more than %d keys, the limit", p.file.path, p.line, maxKeys)
+		return p.Unsupported("the lockfile has more than %d keys, the limit", maxKeys)
 	}
 	for i, key := range keys {
 		if keys[i] = strings.TrimSpace(key); keys[i] == "" {
-			return p.wrong("the list of keys %q has an empty one", shorten(text))
+			return p.Wrong("the list of keys %q has an empty one", lines.Shorten(text))
 		}
 	}
-	p.current = &entry{keys: keys, line: p.line}
+	p.current = &entry{keys: keys, line: p.Line}
 	return nil
 }
 
 func (p *lockfileParser) addField(key, value string, isMap bool) error {
 	switch {
 	case !p.top:
-		return p.wrong("the line belongs to no entry")
+		return p.Wrong("the line belongs to no entry")
 	case isMap:
 		p.section = key
 		return nil
@@ -311,7 +251,7 @@ func (p *lockfileParser) addField(key, value string, isMap bool) error {
 	case "resolution":
 		e.resolution = value
 	case "checksum":
-		e.checksum, e.checksumLine = value, p.line
+		e.checksum, e.checksumLine = value, p.Line
 	case "conditions":
 		e.conditions = value
 	}
@@ -323,8 +263,7 @@ func (p *lockfileParser) addMetadata(key, value string) error {
 	case "version":
 		n, err := strconv.Atoi(value)
 		if !formatPattern.MatchString(value) || err != nil || n < minFormat || n > maxFormat {
-			return fault.Client(fault.UnsupportedFeature, "%s:%d: lockfiles of version %q are not supported, only those of the versions %d to %d (Yarn 2 to 4)",
-				p.file.path, p.line, shorten(value), minFormat, maxFormat)
+			return p.Unsupported("lockfiles of version %q are not supported, only those of the versions %d to %d (Yarn 2 to 4)", lines.Shorten(value), minFormat, maxFormat)
 		}
 		p.file.format = n
 	case "cacheKey":
@@ -336,12 +275,12 @@ func (p *lockfileParser) addMetadata(key, value string) error {
 func (p *lockfileParser) addNeed(key, value string, isMap bool) error {
 	switch {
 	case p.section == "":
-		return p.wrong("the line is indented too far")
+		return p.Wrong("the line is indented too far")
 	case p.current == nil, p.section != "dependencies", isMap:
 		return nil
 	}
 	if p.needs++; p.needs > maxNeeds {
-		return fault.Client(fault.UnsupportedFeature, "%s:%d: the lockfile names more than %d needs, the limit", p.file.path, p.line, maxNeeds)
+		return p.Unsupported("the lockfile names more than %d needs, the limit", maxNeeds)
 	}
 	p.current.needs = append(p.current.needs, key+"@"+value)
 	return nil
@@ -353,24 +292,24 @@ func (p *lockfileParser) endEntry() error {
 	if e == nil {
 		return nil
 	}
-	at := p.line
-	p.line = e.line
-	defer func() { p.line = at }()
+	at := p.Line
+	p.Line = e.line
+	defer func() { p.Line = at }()
 	if e.resolution == "" {
-		return p.wrong("%s has no resolution", strconv.Quote(shorten(e.keys[0])))
+		return p.Wrong("%s has no resolution", strconv.Quote(lines.Shorten(e.keys[0])))
 	}
 	var ok bool
 	if e.locator, ok = parseLocator(e.resolution); !ok {
-		return p.wrong("the resolution %q is none", shorten(e.resolution))
+		return p.Wrong("the resolution %q is none", lines.Shorten(e.resolution))
 	}
 	if first := p.file.byResolution[e.resolution]; first != nil {
-		return p.wrong("the resolution %q is that of line %d as well", shorten(e.resolution), first.line)
+		return p.Wrong("the resolution %q is that of line %d as well", lines.Shorten(e.resolution), first.line)
 	}
 	p.file.byResolution[e.resolution] = e
 	p.file.entries = append(p.file.entries, e)
 	names := map[string]bool{}
 	for _, key := range e.keys {
-		name, _ := splitKey(key)
+		name, _ := lines.SplitKey(key)
 		if !names[name] {
 			names[name] = true
 			p.file.byName[name] = append(p.file.byName[name], e)
@@ -385,14 +324,14 @@ func (p *lockfileParser) endEntry() error {
 
 func (p *lockfileParser) finish() (*lockfile, error) {
 	if p.waiting != "" {
-		return nil, p.wrong("want a colon below the key that begins with a question mark")
+		return nil, p.Wrong("want a colon below the key that begins with a question mark")
 	}
 	if err := p.endEntry(); err != nil {
 		return nil, err
 	}
 	if !p.meta || p.file.format == 0 {
-		p.line = 1
-		return nil, p.wrong("the lockfile has no __metadata with a version")
+		p.Line = 1
+		return nil, p.Wrong("the lockfile has no __metadata with a version")
 	}
 	return p.file, nil
 }

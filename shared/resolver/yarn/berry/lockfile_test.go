@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 const metadata = "__metadata:\n  version: 8\n  cacheKey: 10c0\n"
@@ -80,7 +81,7 @@ func TestParseLockfileRefuses(t *testing.T) {
 		{"an empty key", metadata + "\"a@npm:1, \":\n", `yarn.lock:4: the list of keys "a@npm:1, " has an empty one`},
 		{"a long key without its colon", metadata + "? \"a@npm:1\"\n  resolution: x\n", "yarn.lock:5: want a colon below the key that begins with a question mark"},
 		{"a long key at the end", metadata + "? \"a@npm:1\"", "yarn.lock:4: want a colon below the key that begins with a question mark"},
-		{"a long line", metadata + strings.Repeat("a", maxLineBytes+1), fmt.Sprintf("yarn.lock:4: the line has more than %d bytes", maxLineBytes)},
+		{"a long line", metadata + strings.Repeat("a", lines.MaxLineBytes+1), fmt.Sprintf("yarn.lock:4: the line has more than %d bytes", lines.MaxLineBytes)},
 		{"many entries", metadata + strings.Repeat("a@npm:1:\n", 102), `yarn.lock:4: "a@npm:1" has no resolution`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // overlays are the files of the repository that must be others in the bundle: as a rule none.
@@ -120,7 +121,7 @@ func (r *run) missingPlugins(ctx context.Context, p *Project) ([]resolver.Entry,
 	for _, plugin := range p.config.plugins {
 		name := path.Join(p.Dir, plugin.Path)
 		if plugin.Path == "" || path.IsAbs(plugin.Path) || !filepath.IsLocal(filepath.FromSlash(name)) {
-			return nil, fault.Client(fault.InvalidRepoStructure, "The plugin %q of %s is no file of the repository", shorten(plugin.Path), p.config.path)
+			return nil, fault.Client(fault.InvalidRepoStructure, "The plugin %q of %s is no file of the repository", lines.Shorten(plugin.Path), p.config.path)
 		}
 		_, err := r.in.Source.Stat(name)
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // Project is one path of a request whose lockfile is of Yarn 2 or newer.
@@ -156,7 +157,7 @@ func (p *Project) checkNeeds() error {
 	var missing []string
 	for _, m := range p.members {
 		for _, key := range m.manifest.all {
-			if name, _ := splitKey(key); len(p.lock.byName[name]) == 0 {
+			if name, _ := lines.SplitKey(key); len(p.lock.byName[name]) == 0 {
 				missing = append(missing, fmt.Sprintf("%s needs %s", path.Join(p.Dir, m.dir, "package.json"), key))
 			}
 		}

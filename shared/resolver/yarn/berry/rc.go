@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 const (
@@ -126,11 +127,11 @@ func parseRC(text []byte, name string) (rc, error) {
 		take(key, &value)
 		// Relative to the project; that it stays in the repository is checked where it is used.
 		if path.IsAbs(value) || value != "" && !filepath.IsLocal(filepath.FromSlash(path.Join(path.Dir(name), value))) {
-			return out, fault.Client(fault.InvalidRepoStructure, "YarnRC '%s=%s' property: path points outside of the source directory", key, shorten(value))
+			return out, fault.Client(fault.InvalidRepoStructure, "YarnRC '%s=%s' property: path points outside of the source directory", key, lines.Shorten(value))
 		}
 	}
 	if out.lockfile != "" && (out.lockfile != path.Base(out.lockfile) || out.lockfile == "." || out.lockfile == "..") {
-		return out, fault.Client(fault.InvalidFileFormat, "The file %s: lockfileFilename %q is no file name", name, shorten(out.lockfile))
+		return out, fault.Client(fault.InvalidFileFormat, "The file %s: lockfileFilename %q is no file name", name, lines.Shorten(out.lockfile))
 	}
 	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/yarn/lines"
 )
 
 // Versions of Yarn. What our plug-in does was tried with 2.4 and newer.
@@ -56,12 +57,12 @@ func findRelease(config rc, packageManager string) (release, error) {
 		}
 		version, hash, hashed := strings.Cut(version, "+")
 		if !releaseVersion.MatchString(version) {
-			return r, fault.Client(fault.InvalidFileFormat, "%s is not a valid semver for packageManager in package.json", shorten(version))
+			return r, fault.Client(fault.InvalidFileFormat, "%s is not a valid semver for packageManager in package.json", lines.Shorten(version))
 		}
 		if hashed {
 			m := releaseHash.FindStringSubmatch(hash)
 			if m == nil {
-				return r, fault.Client(fault.InvalidFileFormat, "The hash %s of packageManager in package.json is none (expected algorithm.hexadecimal digits)", strconv.Quote(shorten(hash)))
+				return r, fault.Client(fault.InvalidFileFormat, "The hash %s of packageManager in package.json is none (expected algorithm.hexadecimal digits)", strconv.Quote(lines.Shorten(hash)))
 			}
 			r.algorithm, r.hash = m[1], strings.ToLower(m[2])
 		}
