@@ -177,7 +177,7 @@ func (w *world) checkBundle(req request.Request) {
 }
 
 // checkRest looks for what must not be left over: messages, and on S3 uploads and temporary objects but for those
-// that a dead process had begun, which the rules of the bucket remove after a day.
+// that a dead process had begun, or one in the outage, which the rules of the bucket remove after a day.
 func (w *world) checkRest(steps []string) {
 	ctx, t := context.Background(), w.t
 	for _, step := range append(slices.Clone(steps), "dead-letter") {
@@ -205,7 +205,7 @@ func (w *world) checkRest(steps []string) {
 		case u.by.lost.Load() || u.unheard:
 			ruled++
 		default:
-			t.Errorf("function %s left its upload to %s unfinished, and was not killed", u.of, u.key)
+			t.Errorf("function %s left its upload to %s unfinished, and nothing kept it from giving it back", u.of, u.key)
 		}
 	}
 	objects, err := w.stack.s3.ListObjectsV2(ctx, &s3sdk.ListObjectsV2Input{Bucket: &w.stack.name, Prefix: aws.String(s3.TemporaryPrefix)})
@@ -214,10 +214,10 @@ func (w *world) checkRest(steps []string) {
 	}
 	for _, left := range objects.Contents {
 		if key := aws.ToString(left.Key); !dead[key] {
-			t.Errorf("the temporary object %s is of a process that was not killed", key)
+			t.Errorf("the temporary object %s is of a process that nothing kept from deleting it", key)
 		}
 	}
-	t.Logf("left to the bucket's rules, begun by processes that were killed: %d uploads, %d temporary objects", ruled, len(objects.Contents))
+	t.Logf("left to the bucket's rules, begun by processes that were killed or cut off: %d uploads, %d temporary objects", ruled, len(objects.Contents))
 }
 
 // calmRun is the product with its embedded adapters, on which nothing is disturbed.

@@ -74,7 +74,7 @@ func (n *network) close() {
 
 // invocation is one event's handling.
 type invocation struct {
-	// lost: its process was killed, or ran out of time; what it had begun on S3 stays there.
+	// lost: its process was killed, ran out of time or was in the outage; what it had begun on S3 may stay there.
 	lost atomic.Bool
 }
 
@@ -120,6 +120,9 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The API is left alone: what it cannot put into a queue has failed, and its client knows.
 	if n.w.outage.Load() && n.s.fn.name != "api" {
 		n.w.count("calls in the outage")
+		n.mu.Lock()
+		n.now.lost.Store(true) // it may not reach S3 to give back what it had begun
+		n.mu.Unlock()
 		hangUp()
 	}
 	n.w.count("calls")

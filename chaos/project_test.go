@@ -28,7 +28,7 @@ const (
 	bigBytes      = 6 << 20
 	bigEvery      = 6
 	slowPackages  = 8
-	slowPause     = 2 * time.Second
+	slowPause     = 4500 * time.Millisecond // so that two come in one run
 )
 
 // projects are what is asked for: commits of a repository, and the registry of their npm packages.
