@@ -64,6 +64,7 @@ var rules = []struct {
 	{"shared/blob", []string{"shared/blob"}, "an adapter knows its port only"},
 	{"shared/requestlog", []string{"shared/blob"}, "the request's log is pieces over blob"},
 	{"shared/resolver/all", []string{"shared/resolver/..."}, "the list names every resolver and nothing else"},
+	{"shared/resolver/javascript/javascripttest", []string{"shared/resolver", "shared/resolver/resolvertest", "shared/gitrepo"}, "what surrounds the managers of the npm registry in tests"},
 	{"shared/resolver/npm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/pnpm", []string{"shared/resolver", "shared/resolver/javascript"}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},
 	{"shared/resolver/yarn", []string{"shared/resolver", "shared/resolver/javascript", "shared/resolver/yarn/..."}, "a resolver sees its input and its fetcher, and what the npm registry's managers share"},

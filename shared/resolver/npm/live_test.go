@@ -1,25 +1,21 @@
 package npm
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -37,9 +33,7 @@ type live struct {
 
 func newLive(t *testing.T) *live {
 	t.Helper()
-	if os.Getenv("CACHITO_LIVE") != "1" {
-		t.Skip("needs the npm registry: set CACHITO_LIVE=1 (make test-live)")
-	}
+	javascripttest.SkipUnlessLive(t)
 	l := &live{tools: t.TempDir(), git: gitrepotest.NewServer(t)}
 	repo := l.git.Init("o/gitpkg")
 	l.commit = repo.Commit(map[string]string{
@@ -56,48 +50,11 @@ func newLive(t *testing.T) *live {
 		"q":      `{"name": "q", "version": "3.0.0"}`,
 		"ms":     `{"name": "ms", "version": "9.9.9"}`,
 	} {
-		content := archiveOf(t, map[string]string{"package.json": manifest, "index.js": "module.exports = () => '" + name + "'\n"})
+		content := javascripttest.Archive("package/index.js", "module.exports = () => '"+name+"'\n", "package/package.json", manifest)
 		mux.HandleFunc("/"+name+".tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
 	}
-	pass := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.String(), nil)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		w.WriteHeader(resp.StatusCode)
-		io.Copy(w, resp.Body)
-	})
-	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{npmHost: pass, strings.TrimPrefix(l.files.URL, "http://"): mux})
+	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{npmHost: http.HandlerFunc(javascripttest.Pass), strings.TrimPrefix(l.files.URL, "http://"): mux})
 	return l
-}
-
-func archiveOf(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	w := tar.NewWriter(z)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, files[name]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 // Resolve implements resolver.Repositories.
@@ -132,10 +89,7 @@ func (l *live) npm(t *testing.T, version string) []string {
 	dir := filepath.Join(l.tools, "npm-"+version)
 	cli := filepath.Join(dir, "node_modules", "npm", "bin", "npm-cli.js")
 	if _, err := os.Stat(cli); err != nil {
-		out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir, "npm@"+releases[version]).CombinedOutput()
-		if err != nil {
-			t.Fatalf("installing npm %s: %v\n%s", version, err, out)
-		}
+		javascripttest.Install(t, dir, "npm@"+releases[version])
 	}
 	return []string{"node", cli}
 }
@@ -153,14 +107,7 @@ func environment(t *testing.T) []string {
 func (l *live) lock(t *testing.T, version string, files map[string]string, args ...string) map[string][]byte {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	javascripttest.WriteFiles(t, dir, files)
 	argv := append(append(l.npm(t, version), "install", "--package-lock-only"), args...)
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	cmd.Dir = dir
@@ -333,7 +280,7 @@ func TestLiveOffline(t *testing.T) {
 			bundle := t.TempDir()
 			res.Unpack(t, bundle)
 			damaged := filepath.Join(bundle, "deps", "npm", "is-odd", "is-odd-3.0.1.tgz")
-			other := archiveOf(t, map[string]string{"package.json": `{"name": "is-odd", "version": "3.0.1"}`})
+			other := javascripttest.Archive("package/package.json", `{"name": "is-odd", "version": "3.0.1"}`)
 			if err := os.WriteFile(damaged, other, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -170,8 +171,8 @@ func TestForgedNeedsScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, s)
-	w.tarballs["codeload.github.com/o/f/tar.gz/"+commit] = archive([]archived{{"f/package.json", `{"name": "f", "version": "1.0.0", "scripts": {"prepare": "tsc"}}`}})
-	res := s.Run(t, newResolver(t, nil), w.fetcher(t))
+	w.Files["codeload.github.com/o/f/tar.gz/"+commit] = javascripttest.Archive("f/package.json", `{"name": "f", "version": "1.0.0", "scripts": {"prepare": "tsc"}}`)
+	res := s.Run(t, newResolver(t, nil), w.Fetcher(t))
 	const want = "is not supported because Cachito cannot execute the following required scripts of Git dependencies: prepare"
 	if f := fault.From(res.Err); f == nil || f.Type != fault.UnsupportedFeature || !strings.Contains(f.Message, want) {
 		t.Errorf("got %v, want a fault with %q", res.Err, want)
@@ -308,7 +309,7 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	res := s.RunContext(ctx, t, newResolver(t, nil), newWorld(t, s).fetcher(t))
+	res := s.RunContext(ctx, t, newResolver(t, nil), newWorld(t, s).Fetcher(t))
 	if !errors.Is(res.Err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", res.Err)
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -48,7 +49,7 @@ func (l *live) application(t *testing.T, b builder) map[string]string {
 	return map[string]string{
 		"package.json": string(text), "pnpm-workspace.yaml": workspace,
 		"localdir/package.json": `{"name": "localdir", "version": "1.0.0", "main": "index.js"}`, "localdir/index.js": "module.exports = 'localdir'\n",
-		"tb.tgz": string(tarball("tb", "2.0.0")), "packages/w/package.json": `{"name": "w", "version": "1.0.0", "dependencies": {"ms": "catalog:"}}`,
+		"tb.tgz": string(javascripttest.Tarball("tb", "2.0.0")), "packages/w/package.json": `{"name": "w", "version": "1.0.0", "dependencies": {"ms": "catalog:"}}`,
 		"packages/w/index.js": "module.exports = 'w ' + require('ms')(60000)\n",
 		"patches/alias.patch": "diff --git a/patched.js b/patched.js\nnew file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/patched.js\n@@ -0,0 +1 @@\n+module.exports = 'patched'\n",
 		"main.js": `console.log(require('is-odd')(3), require('alias')([]), require('alias/patched.js'), require('localdir'), require('tb'),
@@ -77,7 +78,7 @@ func (l *live) pin(t *testing.T) string {
 func (b builder) lock(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
-	writeFiles(t, dir, files)
+	javascripttest.WriteFiles(t, dir, files)
 	cmd := exec.CommandContext(t.Context(), b.argv[0], append(b.argv[1:], "install", "--lockfile-only")...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + b.path, "HOME=" + t.TempDir(), "npm_config_manage_package_manager_versions=false", "PNPM_CONFIG_PM_ON_FAIL=ignore"}
@@ -208,7 +209,7 @@ func TestLiveOffline(t *testing.T) {
 			t.Run("a damaged tarball", func(t *testing.T) {
 				app, env := bundle(t, res, "one", ".")
 				damaged := filepath.Join(app, "../deps/pnpm/is-odd/-/is-odd-3.0.1.tgz")
-				if err := os.WriteFile(damaged, tarball("is-odd", "3.0.1"), 0o600); err != nil {
+				if err := os.WriteFile(damaged, javascripttest.Tarball("is-odd", "3.0.1"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				// pnpm would try again for minutes.

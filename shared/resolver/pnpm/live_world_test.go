@@ -1,14 +1,9 @@
 package pnpm
 
 import (
-	"context"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,7 +13,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/fetch"
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
-	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -50,19 +45,17 @@ type builder struct {
 
 // live is the real registry, with servers for tarballs and git on loopback.
 type live struct {
+	javascripttest.Repositories
 	tools   string
 	files   *httptest.Server
 	git     *gitrepotest.Server
-	client  *gitrepo.Client
 	fetcher *resolvertest.Fetcher
 	node    func() string // folder of a newer Node.js
 }
 
 func newLive(t *testing.T) *live {
 	t.Helper()
-	if os.Getenv("CACHITO_LIVE") != "1" {
-		t.Skip("needs the npm registry: set CACHITO_LIVE=1 (make test-live)")
-	}
+	javascripttest.SkipUnlessLive(t)
 	l := &live{tools: t.TempDir(), git: gitrepotest.NewServer(t)}
 	l.node = sync.OnceValue(func() string {
 		arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
@@ -81,24 +74,24 @@ func newLive(t *testing.T) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.client, err = gitrepo.New(gitrepo.Settings{Fetch: fetchClient}); err != nil {
+	if l.Client, err = gitrepo.New(gitrepo.Settings{Fetch: fetchClient}); err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	l.files = httptest.NewServer(mux)
 	t.Cleanup(l.files.Close)
-	urlpkg := archive([]archived{
-		{"package/package.json", `{"name": "urlpkg", "version": "1.0.0", "peerDependencies": {"ms": "*"}}`},
-		{"package/index.js", "module.exports = 'urlpkg ' + require('ms')(60000)\n"},
-	})
-	forged := archive([]archived{{"forged-1/package.json", `{"name": "forged", "version": "1.0.0"}`}, {"forged-1/index.js", "module.exports = 'forged'\n"}})
+	urlpkg := javascripttest.Archive(
+		"package/package.json", `{"name": "urlpkg", "version": "1.0.0", "peerDependencies": {"ms": "*"}}`,
+		"package/index.js", "module.exports = 'urlpkg ' + require('ms')(60000)\n",
+	)
+	forged := javascripttest.Archive("forged-1/package.json", `{"name": "forged", "version": "1.0.0"}`, "forged-1/index.js", "module.exports = 'forged'\n")
 	serve := func(content []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.Write(content) }
 	}
 	mux.HandleFunc("/urlpkg.tgz", serve(urlpkg))
 	mux.HandleFunc("/o/forged/tar.gz/"+commit, serve(forged))
 	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{
-		npmHost: http.HandlerFunc(pass), strings.TrimPrefix(l.files.URL, "http://"): mux, "codeload.github.com": mux,
+		npmHost: http.HandlerFunc(javascripttest.Pass), strings.TrimPrefix(l.files.URL, "http://"): mux, "codeload.github.com": mux,
 	})
 	return l
 }
@@ -106,12 +99,7 @@ func newLive(t *testing.T) *live {
 // npm installs a package of the registry and gives its node_modules.
 func (l *live) npm(t *testing.T, spec string) string {
 	t.Helper()
-	dir := filepath.Join(l.tools, strings.ReplaceAll(spec, "/", "+"))
-	out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", dir, spec).CombinedOutput()
-	if err != nil {
-		t.Fatalf("installing %s: %v\n%s", spec, err, out)
-	}
-	return filepath.Join(dir, "node_modules")
+	return javascripttest.Install(t, filepath.Join(l.tools, strings.ReplaceAll(spec, "/", "+")), spec)
 }
 
 // install brings a builder.
@@ -134,63 +122,4 @@ func (l *live) install(t *testing.T, b builder) builder {
 	}
 	b.argv = native[:1]
 	return b
-}
-
-// pass hands a request on to the real host.
-func pass(w http.ResponseWriter, r *http.Request) {
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.String(), nil)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer resp.Body.Close()
-	w.WriteHeader(resp.StatusCode)
-	io.Copy(w, resp.Body)
-}
-
-// Resolve implements resolver.Repositories.
-func (l *live) Resolve(ctx context.Context, url, name string) (string, error) {
-	return l.client.ResolveRef(ctx, url, name)
-}
-
-// CheckOut implements resolver.Repositories.
-func (l *live) CheckOut(ctx context.Context, url, commit string, into *os.Root, options ...resolver.CheckOutOption) (resolver.Checkout, error) {
-	_, err := l.client.Fetch(ctx, gitrepo.Request{URL: url, Ref: commit, Submodules: len(options) > 0}, sink{into})
-	return resolver.Checkout{}, err
-}
-
-// sink writes a tree to disk.
-type sink struct{ *os.Root }
-
-func (s sink) Dir(name string) error          { return s.MkdirAll(name, 0o755) }
-func (s sink) Link(name, target string) error { return s.Symlink(target, name) }
-
-func (s sink) File(name string, mode fs.FileMode, _ int64, content io.Reader) error {
-	if err := s.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := s.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(f, content)
-	return err
-}
-
-func writeFiles(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

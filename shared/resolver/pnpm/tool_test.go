@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -27,24 +28,26 @@ func resolveTool(t *testing.T, packageJSON string, archives map[string][]byte) r
 	}
 	w := newWorld(t, s)
 	for name, content := range archives {
-		w.tarballs[askedHost+"/"+name] = content
+		w.Files[askedHost+"/"+name] = content
 	}
-	return s.Run(t, newResolver(t, nil), w.fetcher(t))
+	return s.Run(t, newResolver(t, nil), w.Fetcher(t))
 }
 
-func release(name, version, extra string, members ...archived) []byte {
-	return archive(append([]archived{{"package/package.json", fmt.Sprintf(`{"name": %q, "version": %q%s}`, name, version, extra)}}, members...))
+// release is an archive of a package, with more files as javascripttest.Archive takes them.
+func release(name, version, extra string, more ...string) []byte {
+	files := []string{"package/package.json", fmt.Sprintf(`{"name": %q, "version": %q%s}`, name, version, extra)}
+	return javascripttest.Archive(append(files, more...)...)
 }
 
 const pnpm10 = "pnpm/-/pnpm-10.33.0.tgz"
 
 func TestToolIsFetched(t *testing.T) {
-	content := release("pnpm", "10.33.0", "", archived{"package/bin/pnpm.cjs", "x"}, archived{"package/dist/empty", ""})
+	content := release("pnpm", "10.33.0", "", "package/bin/pnpm.cjs", "x", "package/dist/empty", "")
 	sum := sha512.Sum512(content)
 	hash := hex.EncodeToString(sum[:])
 	for _, test := range []struct{ name, wants, hash string }{
 		{"with Corepack's hash", `"packageManager": "pnpm@10.33.0+sha512.` + strings.ToUpper(hash) + `"`, "sha512." + hash},
-		{"with an SRI", `"packageManager": "pnpm@10.33.0+` + sri("sha512", sum[:]) + `"`, "sha512." + hash},
+		{"with an SRI", `"packageManager": "pnpm@10.33.0+` + javascripttest.SRI("sha512", sum[:]) + `"`, "sha512." + hash},
 		{"without hash", `"packageManager": "pnpm@10.33.0"`, ""},
 		{"as an engine", `"devEngines": {"packageManager": {"name": "pnpm", "version": "10.33.0"}}`, ""},
 	} {
@@ -102,8 +105,8 @@ func TestToolIsNotFetched(t *testing.T) {
 func TestNativeTool(t *testing.T) {
 	res := resolveTool(t, `{"name": "app", "version": "1.0.0", "packageManager": "pnpm@12.1.0"}`, map[string][]byte{
 		"pnpm/-/pnpm-12.1.0.tgz":                             release("pnpm", "12.1.0", `, "optionalDependencies": {"@pnpm/exe.linux-x64": "12.1.0", "@pnpm/exe.linux-arm64": "12.1.0", "@pnpm/exe.win32-x64": "12.1.0"}`),
-		"@pnpm/exe.linux-x64/-/exe.linux-x64-12.1.0.tgz":     release("@pnpm/exe.linux-x64", "12.1.0", "", archived{"package/pnpm", "x"}),
-		"@pnpm/exe.linux-arm64/-/exe.linux-arm64-12.1.0.tgz": release("@pnpm/exe.linux-arm64", "12.1.0", "", archived{"package/pnpm", "x"}),
+		"@pnpm/exe.linux-x64/-/exe.linux-x64-12.1.0.tgz":     release("@pnpm/exe.linux-x64", "12.1.0", "", "package/pnpm", "x"),
+		"@pnpm/exe.linux-arm64/-/exe.linux-arm64-12.1.0.tgz": release("@pnpm/exe.linux-arm64", "12.1.0", "", "package/pnpm", "x"),
 	})
 	if res.Err != nil {
 		t.Fatal(res.Err)

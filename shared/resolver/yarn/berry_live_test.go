@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -39,14 +40,9 @@ type berryLive struct {
 
 func newBerryLive(t *testing.T, l *live, release, linker, settings string) *berryLive {
 	t.Helper()
-	tools := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", tools, "@yarnpkg/cli-dist@"+release).CombinedOutput()
-	if err != nil {
-		t.Fatalf("installing yarn %s: %v\n%s", release, err, out)
-	}
 	return &berryLive{
 		live: l, release: release, linker: linker, settings: settings,
-		script: filepath.Join(tools, "node_modules", "@yarnpkg", "cli-dist", "bin", "yarn.js"),
+		script: filepath.Join(javascripttest.Install(t, t.TempDir(), "@yarnpkg/cli-dist@"+release), "@yarnpkg", "cli-dist", "bin", "yarn.js"),
 	}
 }
 
@@ -68,7 +64,7 @@ func (l *berryLive) application() map[string]string {
 		"portal/index.js":         "module.exports = 'portal ' + require('ms')(1000)\n",
 		"folder/package.json":     `{"name": "folder", "version": "1.0.0"}`,
 		"folder/index.js":         "module.exports = 'folder'\n",
-		"filed.tgz":               string(tarball("filed", "1.0.0")),
+		"filed.tgz":               string(javascripttest.Tarball("filed", "1.0.0")),
 		"packages/w/package.json": `{"name": "w", "version": "1.0.0", "dependencies": {"ms": "^2.1.3"}}`,
 		"packages/w/index.js":     "module.exports = 'w ' + require('ms')(60000)\n",
 		"main.js": `console.log(require('is-odd')(3), require('alias')([]), require('urlpkg'), require('gitpkg'), require('@types/ms/package.json').version,
@@ -94,8 +90,8 @@ func (l *berryLive) environment(t *testing.T) []string {
 func (l *berryLive) lock(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
-	writeFiles(t, dir, files)
-	writeFiles(t, dir, map[string]string{"yarn.lock": ""})
+	javascripttest.WriteFiles(t, dir, files)
+	javascripttest.WriteFiles(t, dir, map[string]string{"yarn.lock": ""})
 	for name := range files { // modes are part of the hash of a folder
 		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
 			t.Fatal(err)
@@ -104,7 +100,7 @@ func (l *berryLive) lock(t *testing.T, files map[string]string) map[string]strin
 	env := l.environment(t)
 	for _, v := range env {
 		if home, ok := strings.CutPrefix(v, "HOME="); ok {
-			writeFiles(t, home, map[string]string{".gitconfig": "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://" + gitHost + "/\n"})
+			javascripttest.WriteFiles(t, home, map[string]string{".gitconfig": "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://" + gitHost + "/\n"})
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), "node", l.script, "install", "--no-immutable")
@@ -187,8 +183,8 @@ func TestLiveBerryZeroInstall(t *testing.T) {
 	l := newBerryLive(t, newLive(t), "3.8.7", "pnp", "enableImmutableCache: true\n")
 	dir := t.TempDir()
 	files := l.simple()
-	writeFiles(t, dir, files)
-	writeFiles(t, dir, map[string]string{"yarn.lock": ""})
+	javascripttest.WriteFiles(t, dir, files)
+	javascripttest.WriteFiles(t, dir, map[string]string{"yarn.lock": ""})
 	cmd := exec.CommandContext(t.Context(), "node", l.script, "install", "--no-immutable")
 	cmd.Dir = dir
 	cmd.Env = append(l.environment(t), "YARN_NPM_REGISTRY_SERVER=https://"+npmHost, "YARN_ENABLE_IMMUTABLE_CACHE=0")
@@ -261,7 +257,7 @@ func TestLiveBerryRelease(t *testing.T) {
 	if out, err := run("node", l.yarn, "add", "is-even@1.0.0"); err == nil || !strings.Contains(out, "is not in the bundle") {
 		t.Errorf("adding what is not there: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(filepath.Join(app, "../deps/yarn/is-odd/is-odd-3.0.1.tgz"), tarball("is-odd", "3.0.1"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(app, "../deps/yarn/is-odd/is-odd-3.0.1.tgz"), javascripttest.Tarball("is-odd", "3.0.1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := run("node", l.yarn, "install", "--immutable"); err == nil || !strings.Contains(out, "doesn't match the expected checksum") {

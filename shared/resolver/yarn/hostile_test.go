@@ -12,6 +12,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/resolver/javascript"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -152,7 +153,7 @@ func TestHostileURLs(t *testing.T) {
 // Registries that answer something else. Without a digest in the lockfile, the archive must at least be the one
 // that was asked for; with one, it must match.
 func TestHostileRegistry(t *testing.T) {
-	good := tarball("s", "1.0.0")
+	good := javascripttest.Tarball("s", "1.0.0")
 	zeros := func() []byte {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
@@ -178,8 +179,8 @@ func TestHostileRegistry(t *testing.T) {
 		{"HTML", []byte("<html>maintenance</html>"), fault.InvalidFileFormat, "Could not process dependency https://registry.yarnpkg.com/s/-/s-1.0.0.tgz: the archive cannot be read: "},
 		{"nothing", nil, fault.InvalidRepoStructure, "Could not process dependency https://registry.yarnpkg.com/s/-/s-1.0.0.tgz: no package.json file"},
 		{"half of it", good[:len(good)/2], fault.InvalidFileFormat, "Could not process dependency https://registry.yarnpkg.com/s/-/s-1.0.0.tgz: the archive cannot be read: "},
-		{"another package", tarball("evil", "1.0.0"), fault.InvalidChecksum, `The file s-1.0.0.tgz holds "evil" "1.0.0" instead of s 1.0.0, and the lockfile has no integrity value for it`},
-		{"another version", tarball("s", "6.6.6"), fault.InvalidChecksum, `The file s-1.0.0.tgz holds "s" "6.6.6" instead of s 1.0.0, and the lockfile has no integrity value for it`},
+		{"another package", javascripttest.Tarball("evil", "1.0.0"), fault.InvalidChecksum, `The file s-1.0.0.tgz holds "evil" "1.0.0" instead of s 1.0.0, and the lockfile has no integrity value for it`},
+		{"another version", javascripttest.Tarball("s", "6.6.6"), fault.InvalidChecksum, `The file s-1.0.0.tgz holds "s" "6.6.6" instead of s 1.0.0, and the lockfile has no integrity value for it`},
 		{"zeros, a thousand times its size", zeros(), fault.InvalidFileFormat, "Could not process dependency https://registry.yarnpkg.com/s/-/s-1.0.0.tgz: the archive cannot be read: it unpacks to more bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

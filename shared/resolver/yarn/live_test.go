@@ -2,10 +2,7 @@ package yarn
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +18,7 @@ import (
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
 	"github.com/cachito-serverless/cachito/shared/gitrepo/gitrepotest"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
@@ -33,26 +31,19 @@ const (
 
 // live is the real registry, with a server for tarballs and one for git on loopback.
 type live struct {
+	javascripttest.Repositories
 	yarn    string // yarn.js
 	files   *httptest.Server
 	git     *gitrepotest.Server
-	client  *gitrepo.Client
 	commit  string
 	fetcher *resolvertest.Fetcher
 }
 
 func newLive(t *testing.T) *live {
 	t.Helper()
-	if os.Getenv("CACHITO_LIVE") != "1" {
-		t.Skip("needs the npm registry: set CACHITO_LIVE=1 (make test-live)")
-	}
+	javascripttest.SkipUnlessLive(t)
 	l := &live{git: gitrepotest.NewServer(t)}
-	tools := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", tools, "yarn@"+liveYarn).CombinedOutput()
-	if err != nil {
-		t.Fatalf("installing yarn %s: %v\n%s", liveYarn, err, out)
-	}
-	l.yarn = filepath.Join(tools, "node_modules", "yarn", "bin", "yarn.js")
+	l.yarn = filepath.Join(javascripttest.Install(t, t.TempDir(), "yarn@"+liveYarn), "yarn", "bin", "yarn.js")
 
 	sub := l.git.Init("o/sub").Commit(map[string]string{"part.js": "module.exports = 'with its submodule'\n"})
 	l.commit = l.git.Init("o/gitpkg").Commit(map[string]string{
@@ -67,7 +58,7 @@ func newLive(t *testing.T) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.client, err = gitrepo.New(gitrepo.Settings{Fetch: fetchClient}); err != nil {
+	if l.Client, err = gitrepo.New(gitrepo.Settings{Fetch: fetchClient}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -76,63 +67,16 @@ func newLive(t *testing.T) *live {
 	t.Cleanup(l.files.Close)
 	l.git.Init("o/plain").Commit(map[string]string{"package.json": `{"name": "plain", "version": "1.0.0"}`, "index.js": "module.exports = 'plain'\n"})
 	for _, p := range []string{"urlpkg", "one", "two", "three"} {
-		content := tarball(p, "1.0.0")
+		content := javascripttest.Tarball(p, "1.0.0")
 		mux.HandleFunc("/"+p+"/archive.tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
 		mux.HandleFunc("/"+p+".tgz", func(w http.ResponseWriter, _ *http.Request) { w.Write(content) })
 	}
-	forged := tarball("forged", "1.0.0")
+	forged := javascripttest.Tarball("forged", "1.0.0")
 	mux.HandleFunc("/o/forged/tar.gz/"+commit, func(w http.ResponseWriter, _ *http.Request) { w.Write(forged) })
 	l.fetcher = resolvertest.NewFetcher(t, map[string]http.Handler{
-		npmHost: http.HandlerFunc(pass), strings.TrimPrefix(l.files.URL, "http://"): mux, "codeload.github.com": mux,
+		npmHost: http.HandlerFunc(javascripttest.Pass), strings.TrimPrefix(l.files.URL, "http://"): mux, "codeload.github.com": mux,
 	})
 	return l
-}
-
-// pass hands a request on to the real host.
-func pass(w http.ResponseWriter, r *http.Request) {
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.String(), nil)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer resp.Body.Close()
-	w.WriteHeader(resp.StatusCode)
-	io.Copy(w, resp.Body)
-}
-
-// Resolve implements resolver.Repositories.
-func (l *live) Resolve(ctx context.Context, url, name string) (string, error) {
-	return l.client.ResolveRef(ctx, url, name)
-}
-
-// CheckOut implements resolver.Repositories.
-func (l *live) CheckOut(ctx context.Context, url, commit string, into *os.Root, options ...resolver.CheckOutOption) (resolver.Checkout, error) {
-	_, err := l.client.Fetch(ctx, gitrepo.Request{URL: url, Ref: commit, Submodules: len(options) > 0}, sink{into})
-	return resolver.Checkout{}, err
-}
-
-// sink writes a tree to disk.
-type sink struct{ *os.Root }
-
-func (s sink) Dir(name string) error          { return s.MkdirAll(name, 0o755) }
-func (s sink) Link(name, target string) error { return s.Symlink(target, name) }
-
-func (s sink) File(name string, mode fs.FileMode, _ int64, content io.Reader) error {
-	if err := s.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := s.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(f, content)
-	return err
 }
 
 // environment of yarn: nothing of this user's configuration, an empty cache.
@@ -141,24 +85,12 @@ func environment(t *testing.T) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "YARN_CACHE_FOLDER=" + t.TempDir(), "YARN_DISABLE_SELF_UPDATE_CHECK=true"}
 }
 
-func writeFiles(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // lock makes a lockfile with the real Yarn and returns the repository's files.
 func (l *live) lock(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	dir, home := t.TempDir(), t.TempDir()
-	writeFiles(t, dir, files)
-	writeFiles(t, home, map[string]string{".gitconfig": "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://" + gitHost + "/\n"})
+	javascripttest.WriteFiles(t, dir, files)
+	javascripttest.WriteFiles(t, home, map[string]string{".gitconfig": "[url \"http://" + l.git.Host() + "/\"]\n\tinsteadOf = https://" + gitHost + "/\n"})
 	cmd := exec.CommandContext(t.Context(), "node", l.yarn, "install", "--ignore-scripts", "--non-interactive", "--registry", "https://"+npmHost+"/")
 	cmd.Dir = dir
 	cmd.Env = append(environment(t), "HOME="+home)
@@ -319,7 +251,7 @@ func TestLiveOffline(t *testing.T) {
 	t.Run("O07 a damaged tarball", func(t *testing.T) {
 		app := bundle(t, res, "one folder", ".")
 		damaged := filepath.Join(app, "../deps/yarn/is-odd/is-odd-3.0.1.tgz")
-		if err := os.WriteFile(damaged, tarball("is-odd", "3.0.1"), 0o600); err != nil {
+		if err := os.WriteFile(damaged, javascripttest.Tarball("is-odd", "3.0.1"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		cmd := offline(t, []string{"node", l.yarn, "install", "--frozen-lockfile", "--non-interactive", "--offline"}, environment(t))
@@ -352,7 +284,7 @@ func TestLiveMirrorCollision(t *testing.T) {
 func TestLiveNegatedWorkspaces(t *testing.T) {
 	l := newLive(t)
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{
+	javascripttest.WriteFiles(t, dir, map[string]string{
 		"package.json":            `{"name": "app", "version": "1.0.0", "private": true, "workspaces": ["packages/*", "!packages/x"]}`,
 		"packages/w/package.json": `{"name": "w", "version": "1.0.0"}`,
 		"packages/x/package.json": `{"name": "x", "version": "1.0.0"}`,
