@@ -1,16 +1,13 @@
 package javascript
 
 import (
-	"encoding/json"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/integrity"
 	"github.com/cachito-serverless/cachito/shared/request"
-	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 const (
@@ -97,19 +94,4 @@ func Environment() map[string]request.EnvironmentVariable {
 		"GECKODRIVER_SKIP_DOWNLOAD":        {Value: "true", Kind: "literal"},
 		"SKIP_SASS_BINARY_DOWNLOAD_FOR_CI": {Value: "true", Kind: "literal"},
 	}
-}
-
-// optionPaths reads packages.<manager> as resolver.OptionPaths does. Missing and empty paths are ignored, equal
-// ones count once.
-func optionPaths(manager string, raw json.RawMessage) ([]string, error) {
-	paths, err := resolver.OptionPaths(manager, raw, "")
-	if err != nil {
-		return nil, err
-	}
-	seen := map[string]bool{}
-	return slices.DeleteFunc(paths, func(p string) bool {
-		again := seen[p]
-		seen[p] = true
-		return again
-	}), nil
 }

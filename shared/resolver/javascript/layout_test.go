@@ -87,27 +87,6 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-func TestOptionPaths(t *testing.T) {
-	for raw, want := range map[string][]string{
-		``: {"."}, `null`: {"."}, `[]`: {"."}, `[{}]`: {"."}, `[{"path":""},{"path":"./a/../b/"}]`: {"b"},
-		`[{"path":"a"},{"path":"."},{"path":"a/"}]`: {"a", "."},
-	} {
-		got, err := optionPaths("npm", []byte(raw))
-		if err != nil {
-			t.Errorf("%s: %v", raw, err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", raw, diff)
-		}
-	}
-	for _, raw := range []string{`[{"path":"../a"}]`, `[{"path":"/a"}]`, `[{"path":"a/../../b"}]`} {
-		_, err := optionPaths("yarn", []byte(raw))
-		checkFault(t, err, fault.ValidationError, `The "path" values in the "packages.yarn" value must be to a relative path in the source repository`)
-	}
-	_, err := optionPaths("npm", []byte(`{}`))
-	checkFault(t, err, fault.ValidationError, `The value of "packages.npm" must be an array of objects with the following keys: path`)
-}
-
 func TestEnvironment(t *testing.T) {
 	got := map[string]string{}
 	for name, v := range Environment() {

@@ -2,7 +2,6 @@ package javascript
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -16,28 +15,6 @@ import (
 // MaxConfigFileBytes is up to which size a rewritten lockfile is a configuration file as well: those are kept in the
 // request's result as they are.
 const MaxConfigFileBytes = 1 << 20
-
-// Open opens the paths that a request names for a manager, each once, and refuses two packages of one name and version.
-// pkg is the package of what open returned.
-func Open[P any](ctx context.Context, manager string, options json.RawMessage,
-	open func(ctx context.Context, dir string) (P, error), pkg func(P) packages.Package,
-) ([]P, error) {
-	paths, err := optionPaths(manager, options)
-	if err != nil {
-		return nil, err
-	}
-	var projects []P
-	var found []packages.Package
-	for _, dir := range paths {
-		p, err := open(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
-		projects = append(projects, p)
-		found = append(found, pkg(p))
-	}
-	return projects, checkDuplicates(found)
-}
 
 // Dependency is what is reported of one: Dev and Bundled as the lockfile has it.
 type Dependency struct {

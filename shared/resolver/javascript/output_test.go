@@ -3,7 +3,6 @@ package javascript
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -15,32 +14,6 @@ import (
 	"github.com/cachito-serverless/cachito/shared/packages"
 	"github.com/cachito-serverless/cachito/shared/resolver"
 )
-
-func TestOpen(t *testing.T) {
-	version := "1"
-	pkg := func(dir string) packages.Package { return packages.Package{Name: dir, Type: "npm", Version: &version} }
-	broken := errors.New("broken")
-	open := func(_ context.Context, dir string) (string, error) {
-		if dir == "bad" {
-			return "", broken
-		}
-		return "opened " + dir, nil
-	}
-	got, err := Open(t.Context(), "npm", json.RawMessage(`[{"path": "a"}, {"path": "b"}, {"path": "a"}]`), open, pkg)
-	if diff := cmp.Diff([]string{"opened a", "opened b"}, got); diff != "" || err != nil {
-		t.Errorf("(-want +got):\n%s\n%v", diff, err)
-	}
-	if _, err := Open(t.Context(), "npm", json.RawMessage(`[{"path": "a"}, {"path": "bad"}]`), open, pkg); !errors.Is(err, broken) {
-		t.Errorf("a path that cannot be opened: got %v", err)
-	}
-	same := func(string) packages.Package { return pkg("same") }
-	if _, err := Open(t.Context(), "npm", json.RawMessage(`[{"path": "a"}, {"path": "b"}]`), open, same); !fault.IsClient(err) {
-		t.Errorf("two packages of one name: got %v", err)
-	}
-	if _, err := Open(t.Context(), "npm", json.RawMessage(`{}`), open, pkg); !fault.IsClient(err) {
-		t.Errorf("options that are none: got %v", err)
-	}
-}
 
 func TestReported(t *testing.T) {
 	deps := []Dependency{

@@ -1,7 +1,7 @@
 // Package javascript holds what the package managers of the npm registry share: where a dependency comes
 // from and whether that is supported, how integrity is checked, where files land in the bundle, how a
-// package is read out of its archive, and how a git dependency is packed. It knows no lockfile; those are
-// the managers' own.
+// package is read out of its archive, how a git dependency is packed, and how what was found is put together. It
+// knows no lockfile; those are the managers' own.
 package javascript
 
 import (
