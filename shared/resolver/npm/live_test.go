@@ -3,7 +3,6 @@ package npm
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -140,45 +139,13 @@ func (l *live) lock(t *testing.T, version string, files map[string]string, args 
 // resolve resolves the repository, below a folder of it.
 func (l *live) resolve(t *testing.T, files map[string][]byte, dir string) resolvertest.Result {
 	t.Helper()
-	options, err := json.Marshal([]map[string]string{{"path": dir}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := resolvertest.Parse(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Request.Packages = options
-	s.Git = l
-	for name, content := range files {
-		s.Repo[filepath.ToSlash(filepath.Join(dir, name))] = content
-	}
 	r, err := New(resolver.Settings{Values: map[string]string{
 		"registry": "https://" + npmHost + "/", "registry_hosts": `["` + npmHost + `"]`,
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := s.Run(t, r, l.fetcher)
-	if res.Err != nil {
-		t.Fatal(res.Err)
-	}
-	return res
-}
-
-// offline is a command without network: in a namespace of its own where that is allowed, else with all
-// that npm uses leading to a closed port.
-func offline(t *testing.T, argv, env []string) *exec.Cmd {
-	t.Helper()
-	const closed = "http://127.0.0.1:9"
-	if exec.CommandContext(t.Context(), "unshare", "-rn", "true").Run() == nil {
-		argv = append([]string{"unshare", "-rn"}, argv...)
-	} else {
-		env = append(env, "HTTP_PROXY="+closed, "HTTPS_PROXY="+closed, "npm_config_registry="+closed+"/")
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = env
-	return cmd
+	return javascripttest.Resolve(t, r, files, dir, l, l.fetcher)
 }
 
 // ci unpacks the bundle into a folder, installs with the network off and runs the application there.
@@ -193,7 +160,7 @@ func (l *live) ci(t *testing.T, version string, res resolvertest.Result, where, 
 		t.Fatal(err)
 	}
 	run := func(argv ...string) string {
-		cmd := offline(t, argv, environment(t))
+		cmd := javascripttest.Offline(t, argv, environment(t), "npm_config_registry")
 		cmd.Dir = app
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -284,7 +251,7 @@ func TestLiveOffline(t *testing.T) {
 			if err := os.WriteFile(damaged, other, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := offline(t, append(l.npm(t, ""), "ci"), environment(t))
+			cmd := javascripttest.Offline(t, append(l.npm(t, ""), "ci"), environment(t), "npm_config_registry")
 			cmd.Dir = filepath.Join(bundle, "app")
 			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "EINTEGRITY") {
 				t.Errorf("got %v, want a failure with EINTEGRITY:\n%s", err, out)

@@ -8,22 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver/javascript/javascripttest"
 	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
 // check resolves a scenario that is given as text, and compares what it wants.
 func check(t *testing.T, text string) resolvertest.Result {
 	t.Helper()
-	s, err := resolvertest.Parse([]byte(text), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(s.Want) == 0 {
-		t.Fatal("the case wants nothing")
-	}
-	res := resolve(t, s)
-	res.Check(t)
-	return res
+	return javascripttest.Check(t, text, resolve)
 }
 
 const manifest = "\n-- repo/package.json --\n{\"name\": \"app\", \"version\": \"1.0.0\"}\n"

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -102,28 +101,13 @@ func (b builder) lock(t *testing.T, files map[string]string) map[string]string {
 // resolve resolves the repository, which lies in a folder of it.
 func (l *live) resolve(t *testing.T, files map[string]string, dir string) resolvertest.Result {
 	t.Helper()
-	s, err := resolvertest.Parse(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Request.Packages, err = json.Marshal([]map[string]string{{"path": dir}}); err != nil {
-		t.Fatal(err)
-	}
-	s.Git = l
-	for name, content := range files {
-		s.Repo[path.Join(dir, name)] = []byte(content)
-	}
 	r, err := New(resolver.Settings{Values: map[string]string{
 		"registry": "https://" + npmHost + "/", "registry_hosts": `["` + npmHost + `"]`, "jsr_registry": "https://jsr.example/",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := s.Run(t, r, l.fetcher)
-	if res.Err != nil {
-		t.Fatal(res.Err)
-	}
-	return res
+	return javascripttest.Resolve(t, r, files, dir, l, l.fetcher)
 }
 
 // bundle unpacks a result, which lies in a folder of the repository, and returns that folder and the variables
@@ -142,21 +126,6 @@ func bundle(t *testing.T, res resolvertest.Result, where, dir string) (app strin
 	return filepath.Join(root, "app", dir), env
 }
 
-// offline is a command without network: in a namespace of its own where that is allowed, else with what pnpm uses
-// leading to a closed port.
-func offline(t *testing.T, argv, env []string) *exec.Cmd {
-	t.Helper()
-	const closed = "http://127.0.0.1:9"
-	if exec.CommandContext(t.Context(), "unshare", "-rn", "true").Run() == nil {
-		argv = append([]string{"unshare", "-rn"}, argv...)
-	} else {
-		env = append(env, "HTTP_PROXY="+closed, "HTTPS_PROXY="+closed, "http_proxy="+closed, "https_proxy="+closed)
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = env
-	return cmd
-}
-
 // build runs pnpm with the network off and an empty store, from a folder of the application, and then the
 // application.
 func (b builder) build(t *testing.T, app, from, want string, env []string) {
@@ -166,12 +135,12 @@ func (b builder) build(t *testing.T, app, from, want string, env []string) {
 		t.Fatal(err)
 	}
 	env = append([]string{"PATH=" + b.path, "HOME=" + t.TempDir(), "CI=1"}, env...)
-	cmd := offline(t, append(b.argv, "install", "--frozen-lockfile"), env)
+	cmd := javascripttest.Offline(t, append(b.argv, "install", "--frozen-lockfile"), env, "http_proxy", "https_proxy")
 	cmd.Dir = filepath.Join(app, from)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("pnpm install --frozen-lockfile: %v\n%s", err, out)
 	}
-	cmd = offline(t, []string{"node", "main.js"}, env)
+	cmd = javascripttest.Offline(t, []string{"node", "main.js"}, env, "http_proxy", "https_proxy")
 	cmd.Dir = app
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
 		t.Errorf("main.js prints %q (%v), want %q", out, err, want)
@@ -214,7 +183,7 @@ func TestLiveOffline(t *testing.T) {
 				}
 				// pnpm would try again for minutes.
 				env = append(env, "PATH="+b.path, "HOME="+t.TempDir(), "CI=1", "npm_config_fetch_retries=0", "PNPM_CONFIG_FETCH_RETRIES=0")
-				cmd := offline(t, append(b.argv, "install", "--frozen-lockfile"), env)
+				cmd := javascripttest.Offline(t, append(b.argv, "install", "--frozen-lockfile"), env, "http_proxy", "https_proxy")
 				cmd.Dir = app
 				if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(strings.ToLower(string(out)), "integrity") {
 					t.Errorf("got %v, want a failure that tells of the integrity:\n%s", err, out)
@@ -280,7 +249,7 @@ func TestLiveCorepack(t *testing.T) {
 			})
 			app, env := bundle(t, l.resolve(t, files, "."), "one", ".")
 			b := builder{argv: []string{filepath.Join(l.node(), "node"), corepack}, path: newest.path}
-			cmd := offline(t, append(b.argv, "--version"), append(env, "PATH="+b.path, "HOME="+t.TempDir()))
+			cmd := javascripttest.Offline(t, append(b.argv, "--version"), append(env, "PATH="+b.path, "HOME="+t.TempDir()), "http_proxy", "https_proxy")
 			cmd.Dir = app
 			if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != version {
 				t.Fatalf("pnpm --version prints %q (%v), want %s", out, err, version)

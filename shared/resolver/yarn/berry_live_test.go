@@ -133,12 +133,12 @@ func (l *berryLive) install(t *testing.T, app, from string, flags ...string) {
 		t.Fatal(err)
 	}
 	env := l.environment(t)
-	cmd := offline(t, append([]string{"node", l.script, "install", "--immutable"}, flags...), env)
+	cmd := javascripttest.Offline(t, append([]string{"node", l.script, "install", "--immutable"}, flags...), env, "YARN_REGISTRY")
 	cmd.Dir = filepath.Join(app, from)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("yarn %s install --immutable %v: %v\n%s", l.release, flags, err, out)
 	}
-	cmd = offline(t, []string{"node", l.script, "node", "main.js"}, env)
+	cmd = javascripttest.Offline(t, []string{"node", l.script, "node", "main.js"}, env, "YARN_REGISTRY")
 	cmd.Dir = app
 	if out, err := cmd.Output(); err != nil || string(out) != berryPrints {
 		t.Errorf("main.js prints %q (%v), want %q", out, err, berryPrints)
@@ -208,7 +208,7 @@ func TestLiveBerryZeroInstall(t *testing.T) {
 		t.Helper()
 		app := bundle(t, res, "one folder", ".")
 		for _, args := range [][]string{{"install", "--immutable"}, {"node", "main.js"}} {
-			cmd := offline(t, append([]string{"node", l.script}, args...), l.environment(t))
+			cmd := javascripttest.Offline(t, append([]string{"node", l.script}, args...), l.environment(t), "YARN_REGISTRY")
 			cmd.Dir = app
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("yarn %v: %v\n%s", args, err, out)
@@ -244,7 +244,7 @@ func TestLiveBerryRelease(t *testing.T) {
 	res := l.resolve(t, l.lock(t, l.simple()), ".")
 	app := bundle(t, res, "one folder", ".")
 	run := func(argv ...string) (string, error) {
-		cmd := offline(t, argv, append(l.environment(t), "COREPACK_HOME="+filepath.Join(app, "../deps/corepack"), "COREPACK_ENABLE_NETWORK=0"))
+		cmd := javascripttest.Offline(t, argv, append(l.environment(t), "COREPACK_HOME="+filepath.Join(app, "../deps/corepack"), "COREPACK_ENABLE_NETWORK=0"), "YARN_REGISTRY")
 		cmd.Dir = app
 		out, err := cmd.CombinedOutput()
 		return string(out), err

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -114,43 +113,13 @@ func (l *live) lock(t *testing.T, files map[string]string) map[string]string {
 // resolve resolves the repository, which lies in a folder of it.
 func (l *live) resolve(t *testing.T, files map[string]string, dir string) resolvertest.Result {
 	t.Helper()
-	s, err := resolvertest.Parse(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Request.Packages, err = json.Marshal([]map[string]string{{"path": dir}}); err != nil {
-		t.Fatal(err)
-	}
-	s.Git = l
-	for name, content := range files {
-		s.Repo[path.Join(dir, name)] = []byte(content)
-	}
 	r, err := New(resolver.Settings{Values: map[string]string{
 		"registry": "https://" + npmHost + "/", "registry_hosts": `["` + npmHost + `"]`, "file_deps_allowlist": `{"app": ["linked"]}`,
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := s.Run(t, r, l.fetcher)
-	if res.Err != nil {
-		t.Fatal(res.Err)
-	}
-	return res
-}
-
-// offline is a command without network: in a namespace of its own where that is allowed, else with all that
-// Yarn uses leading to a closed port.
-func offline(t *testing.T, argv, env []string) *exec.Cmd {
-	t.Helper()
-	const closed = "http://127.0.0.1:9"
-	if exec.CommandContext(t.Context(), "unshare", "-rn", "true").Run() == nil {
-		argv = append([]string{"unshare", "-rn"}, argv...)
-	} else {
-		env = append(env, "HTTP_PROXY="+closed, "HTTPS_PROXY="+closed, "YARN_REGISTRY="+closed+"/")
-	}
-	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
-	cmd.Env = env
-	return cmd
+	return javascripttest.Resolve(t, r, files, dir, l, l.fetcher)
 }
 
 // bundle unpacks a result, which lies in a folder of the repository, and returns that folder.
@@ -170,12 +139,12 @@ func (l *live) install(t *testing.T, app, from, want string, flags ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := offline(t, append([]string{"node", l.yarn, "install", "--frozen-lockfile", "--non-interactive"}, flags...), environment(t))
+	cmd := javascripttest.Offline(t, append([]string{"node", l.yarn, "install", "--frozen-lockfile", "--non-interactive"}, flags...), environment(t), "YARN_REGISTRY")
 	cmd.Dir = filepath.Join(app, from)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("yarn install --frozen-lockfile %v: %v\n%s", flags, err, out)
 	}
-	cmd = offline(t, []string{"node", "main.js"}, environment(t))
+	cmd = javascripttest.Offline(t, []string{"node", "main.js"}, environment(t), "YARN_REGISTRY")
 	cmd.Dir = app
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != want {
 		t.Errorf("main.js prints %q (%v), want %q", out, err, want)
@@ -254,7 +223,7 @@ func TestLiveOffline(t *testing.T) {
 		if err := os.WriteFile(damaged, javascripttest.Tarball("is-odd", "3.0.1"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cmd := offline(t, []string{"node", l.yarn, "install", "--frozen-lockfile", "--non-interactive", "--offline"}, environment(t))
+		cmd := javascripttest.Offline(t, []string{"node", l.yarn, "install", "--frozen-lockfile", "--non-interactive", "--offline"}, environment(t), "YARN_REGISTRY")
 		cmd.Dir = app
 		// Yarn turns to the registry then, which it cannot reach.
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "is-odd-3.0.1.tgz") {
@@ -289,7 +258,7 @@ func TestLiveNegatedWorkspaces(t *testing.T) {
 		"packages/w/package.json": `{"name": "w", "version": "1.0.0"}`,
 		"packages/x/package.json": `{"name": "x", "version": "1.0.0"}`,
 	})
-	cmd := offline(t, []string{"node", l.yarn, "--silent", "workspaces", "info"}, environment(t))
+	cmd := javascripttest.Offline(t, []string{"node", l.yarn, "--silent", "workspaces", "info"}, environment(t), "YARN_REGISTRY")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	var members map[string]any

@@ -2,6 +2,7 @@ package javascripttest
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"io/fs"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/gitrepo"
 	"github.com/cachito-serverless/cachito/shared/resolver"
+	"github.com/cachito-serverless/cachito/shared/resolver/resolvertest"
 )
 
 // SkipUnlessLive skips a test that needs the npm registry when it was not asked for.
@@ -94,4 +96,43 @@ func WriteFiles(t *testing.T, dir string, files map[string]string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Resolve resolves an application whose files lie in a folder of the request's repository.
+func Resolve[Content string | []byte](t *testing.T, r resolver.Resolver, files map[string]Content, dir string,
+	git resolver.Repositories, fetcher *resolvertest.Fetcher,
+) resolvertest.Result {
+	t.Helper()
+	s, err := resolvertest.Parse(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Request.Packages, err = json.Marshal([]map[string]string{{"path": dir}}); err != nil {
+		t.Fatal(err)
+	}
+	s.Git = git
+	for name, content := range files {
+		s.Repo[path.Join(dir, name)] = []byte(content)
+	}
+	res := s.Run(t, r, fetcher)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	return res
+}
+
+// Offline is a command without network: in a namespace of its own where that is allowed, else with proxies, and what else
+// the variables name, at a closed port.
+func Offline(t *testing.T, argv, env []string, variables ...string) *exec.Cmd {
+	t.Helper()
+	if exec.CommandContext(t.Context(), "unshare", "-rn", "true").Run() == nil {
+		argv = append([]string{"unshare", "-rn"}, argv...)
+	} else {
+		for _, name := range append([]string{"HTTP_PROXY", "HTTPS_PROXY"}, variables...) {
+			env = append(env, name+"=http://127.0.0.1:9/")
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = env
+	return cmd
 }

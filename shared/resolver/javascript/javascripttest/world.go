@@ -120,3 +120,18 @@ func (w *World) Fetcher(t testing.TB) *resolvertest.Fetcher {
 	}
 	return resolvertest.NewFetcher(t, hosts)
 }
+
+// Check resolves a scenario that is given as text, and compares what it wants.
+func Check(t *testing.T, text string, resolve func(testing.TB, resolvertest.Scenario) resolvertest.Result) resolvertest.Result {
+	t.Helper()
+	s, err := resolvertest.Parse([]byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Want) == 0 {
+		t.Fatal("the case wants nothing")
+	}
+	res := resolve(t, s)
+	res.Check(t)
+	return res
+}

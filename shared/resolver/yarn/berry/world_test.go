@@ -82,16 +82,10 @@ func resolve(t testing.TB, s resolvertest.Scenario) resolvertest.Result {
 	return s.Run(t, alone{1000}, w.Fetcher(t))
 }
 
-// check runs a scenario that stands in a test.
+// check resolves a scenario that is given as text, and compares what it wants.
 func check(t *testing.T, text string) resolvertest.Result {
 	t.Helper()
-	s, err := resolvertest.Parse([]byte(text), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res := resolve(t, s)
-	res.Check(t)
-	return res
+	return javascripttest.Check(t, text, resolve)
 }
 
 var update = resolvertest.UpdateFlag()
@@ -123,8 +117,9 @@ func entryOf(key, resolution string, more ...string) string {
 	return fmt.Sprintf("%q:\n  version: 1.0.0\n  resolution: %q\n%s  linkType: hard\n\n", key, resolution, strings.Join(append(more, ""), "\n"))
 }
 
-func refused(kind, message string) string {
-	return "-- want/error --\nclient " + kind + "\n" + message + "\n"
+// refused is what a case wants that ends in a fault of the client's.
+func refused(kind, text string) string {
+	return "-- want/error --\nclient " + kind + "\n" + text + "\n"
 }
 
 // keys of a map, sorted.
