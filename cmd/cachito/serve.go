@@ -59,6 +59,9 @@ func (c serveCmd) Run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	warnOfLogins(ctx, log, cfg)
+	for _, name := range config.Unknown(os.Environ(), "CACHITO_API", "CACHITO_API_HEADER") {
+		log.WarnContext(ctx, "no such setting, ignored", "setting", name)
+	}
 	defer func() {
 		if err := home.close(); err != nil {
 			log.ErrorContext(ctx, "closing", "error", err)

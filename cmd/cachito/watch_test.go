@@ -31,7 +31,7 @@ func TestWatched(t *testing.T) {
 	collector := otlptest.NewCollector(t)
 	k := &killed{t: t, data: filepath.Join(t.TempDir(), "data"), git: git.Host(), env: []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL, "CACHITO_METRICS_LISTEN=127.0.0.1:0", "CACHITO_METRICS_HOSTS=127.0.0.1",
-		"CACHITO_LOG_LEVEL=debug", "CACHITO_LOG_FORMAT=json",
+		"CACHITO_LOG_LEVEL=debug", "CACHITO_LOG_FORMAT=json", "CACHITO_METRIC_HOSTS=misspelt",
 	}}
 	k.start()
 	defer k.kill()
@@ -85,6 +85,9 @@ func scrapeText(t *testing.T, url string) string {
 // checkLog: every line that concerns a request carries its id, the API's lines and all steps'; and the API's lines
 // carry the call's.
 func checkLog(t *testing.T, text string, done, failed int64) {
+	if want := `"msg":"no such setting, ignored","setting":"CACHITO_METRIC_HOSTS"`; !strings.Contains(text, want) {
+		t.Errorf("no line with %s", want)
+	}
 	told := map[int64]map[string]bool{}
 	for line := range strings.Lines(text) {
 		var l struct {
@@ -97,7 +100,8 @@ func checkLog(t *testing.T, text string, done, failed int64) {
 			t.Fatalf("%s: %v", line, err)
 		}
 		if l.ID == 0 {
-			about := l.Msg == "metrics for Prometheus" || l.Msg == "call" && l.Path == "/metrics"
+			// The tests' own variables are no settings.
+			about := l.Msg == "metrics for Prometheus" || l.Msg == "no such setting, ignored" || l.Msg == "call" && l.Path == "/metrics"
 			if !about {
 				t.Errorf("a line without a request: %s", line)
 			}

@@ -215,6 +215,14 @@ func TestAllWrongSettingsAreNamed(t *testing.T) {
 	}
 }
 
+func TestUnknown(t *testing.T) {
+	environ := []string{"PATH=/bin", "CACHITO_PACKAGE_MANAGER=all", "CACHITO_PACKAGE_MANAGERS=all", "CACHITO_API=http://x", "CACHITO_GOPROXY_=", "LOGIN_DISABLED=true"}
+	want := []string{"CACHITO_GOPROXY_", "CACHITO_PACKAGE_MANAGER"}
+	if diff := cmp.Diff(want, config.Unknown(environ, "CACHITO_API")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDocIsComplete(t *testing.T) {
 	seen := map[string]bool{}
 	group := ""
