@@ -71,7 +71,7 @@ func locked(registry string, size int) resolver.Descriptor {
 }
 
 // TestRequestCostAWS holds the table of docs/operations.md: what the steps of a request ask of DynamoDB, SQS and S3.
-// Steps here take no time; the heartbeats of those that do are in the table's text.
+// Steps here take little time; the heartbeats of those that do are in the table's text, and a slow machine may have some.
 func TestRequestCostAWS(t *testing.T) {
 	const size = 20_000
 	for _, n := range []int{10, 200, 1000} {
@@ -106,6 +106,7 @@ func TestRequestCostAWS(t *testing.T) {
 				{"same commit", second, 0, 0},
 			} {
 				m.Taken()
+				ordered := time.Now()
 				var all emulatortest.Usage
 				var began time.Time
 				req := pr.finishCounted(t, w.git.URL("o/cost"), c.ref, func() { began = time.Now() }, func(step string) {
@@ -123,15 +124,16 @@ func TestRequestCostAWS(t *testing.T) {
 				}
 				t.Logf("%s: S3 %d writes and %d reads, DynamoDB %.0f and %.0f units, SQS %d, bundle of %d bytes",
 					c.name, puts, reads, all.WriteUnits, all.ReadUnits, messages, req.Bundle.Size)
+				heartbeats := float64(time.Since(ordered) / HeartbeatEvery)
 				for _, check := range []struct {
 					what             string
 					got, want, spare float64
 				}{
-					{"writes to S3", float64(puts), c.puts * float64(n), 30},
-					{"reads of S3", float64(reads), c.reads * float64(n), 50},
-					{"write units", all.WriteUnits, 90, 15},
-					{"read units", all.ReadUnits, 20, 15},
-					{"calls of SQS", float64(messages), 9, 0},
+					{"writes to S3", float64(puts), c.puts * float64(n), 30 + 5*heartbeats},
+					{"reads of S3", float64(reads), c.reads * float64(n), 50 + heartbeats},
+					{"write units", all.WriteUnits, 90, 15 + 10*heartbeats},
+					{"read units", all.ReadUnits, 20, 15 + 2*heartbeats},
+					{"calls of SQS", float64(messages), 9, heartbeats},
 				} {
 					if check.got < check.want || check.got > check.want+check.spare {
 						t.Errorf("%s: %g %s, want %g to %g", c.name, check.got, check.what, check.want, check.want+check.spare)
