@@ -12,8 +12,11 @@ import (
 func TestEnabled(t *testing.T) {
 	resolves := func(resolver.Settings) (resolver.Resolver, error) { return nil, nil }
 	known := []resolver.Descriptor{
-		{Name: "old", New: resolves}, {Name: "nameless"}, {Name: "older", New: resolves},
-		{Name: "new", New: resolves, OptIn: true}, {Name: "newer", New: resolves, OptIn: true},
+		{Name: "old", New: resolves},
+		{Name: "nameless"},
+		{Name: "older", New: resolves},
+		{Name: "new", New: resolves, OptIn: true},
+		{Name: "newer", New: resolves, OptIn: true},
 	}
 	tests := []struct {
 		name string
