@@ -334,20 +334,39 @@ func testRoles(t *testing.T, s *stack) {
 		{"reaper", "bundles/test", denied},
 	} {
 		t.Run(test.function+" writes "+test.key, func(t *testing.T) {
-			cfg := s.aws.Copy()
-			cfg.Credentials = stscreds.NewAssumeRoleProvider(sts.NewFromConfig(s.aws), s.role(t, test.function))
-			as := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
-			_, err := as.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(s.outputs["BucketName"]), Key: &test.key, Body: strings.NewReader("x")})
-			var api smithy.APIError
-			if err != nil && (!errors.As(err, &api) || api.ErrorCode() != "AccessDenied") {
-				t.Fatal(err)
-			}
-			if got := err == nil; got != test.want {
+			_, err := s.as(t, test.function).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(s.outputs["BucketName"]), Key: &test.key, Body: strings.NewReader("x")})
+			if got := isAllowed(t, err); got != test.want {
 				t.Errorf("allowed: got %v, want %v", got, test.want)
 			}
 			if _, err := s.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(s.outputs["BucketName"]), Key: &test.key}); err != nil {
-				t.Error(err)
+				t.Fatal(err)
 			}
 		})
 	}
+	for function, want := range map[string]bool{"api": denied, "source": allowed, "resolve-npm": allowed, "bundle": allowed, "reaper": allowed} {
+		t.Run(function+" deletes", func(t *testing.T) {
+			_, err := s.as(t, function).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(s.outputs["BucketName"]), Key: aws.String("deps/test")})
+			if got := isAllowed(t, err); got != want {
+				t.Errorf("allowed: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// as is the bucket's client in a function's role.
+func (s *stack) as(t *testing.T, function string) *s3.Client {
+	t.Helper()
+	cfg := s.aws.Copy()
+	cfg.Credentials = stscreds.NewAssumeRoleProvider(sts.NewFromConfig(s.aws), s.role(t, function))
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
+}
+
+// isAllowed tells a refusal by IAM from an answer.
+func isAllowed(t *testing.T, err error) bool {
+	t.Helper()
+	var api smithy.APIError
+	if err != nil && (!errors.As(err, &api) || api.ErrorCode() != "AccessDenied") {
+		t.Fatal(err)
+	}
+	return err == nil
 }
