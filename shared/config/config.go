@@ -1,6 +1,6 @@
 // Package config turns the environment into one typed, checked struct. Every setting of the program,
 // its default and its meaning stand in one table (settings*.go); nothing else in shared/ reads the
-// environment, and no other package knows a public registry's host.
+// environment, and no other package knows a public registry's host, but for what lockfiles of cargo call crates.io.
 //
 // It knows nothing of package managers beyond their names in the defaults, and opens no file: paths
 // are checked by whoever uses them.
