@@ -201,6 +201,31 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
+// TestReplacedMeanwhile: a cached repository that lost its commit between filling and reading is said to have
+// changed, and its lock is given back.
+func TestReplacedMeanwhile(t *testing.T) {
+	srv := gitrepotest.NewServer(t)
+	ref := srv.Init("o/app").Commit(map[string]string{"a": "1"})
+	c := newClient(t, srv)
+	mustFetch(t, c, Request{URL: srv.URL("o/app"), Ref: ref})
+	u, err := parseURL(srv.URL("o/app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &prepared{dir: filepath.Join(c.settings.CacheDir, c.cacheKey(u))}
+	p.commit.hash = plumbing.NewHash(strings.Repeat("1", 40))
+	if _, err := c.openAll(t.Context(), []*prepared{p}); !errors.Is(err, errCacheChanged) {
+		t.Errorf("got %v, want %v", err, errCacheChanged)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	unlock, err := lockFile(ctx, p.dir, true)
+	if err != nil {
+		t.Fatalf("the lock was kept: %v", err)
+	}
+	unlock()
+}
+
 func TestPrune(t *testing.T) {
 	srv := gitrepotest.NewServer(t)
 	c := newClient(t, srv)

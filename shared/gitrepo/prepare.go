@@ -340,9 +340,9 @@ func readCommit(s storer.EncodedObjectStorer, hash plumbing.Hash) (commit, error
 }
 
 // openAll opens the folders for reading, each once and in one order, under shared locks.
-func (c *Client) openAll(ctx context.Context, all []*prepared) (closeAll func(), err error) {
+func (c *Client) openAll(ctx context.Context, all []*prepared) (_ func(), err error) {
 	var undo []func()
-	closeAll = func() {
+	closeAll := func() { // not the result, which is nil after an error
 		for _, f := range slices.Backward(undo) {
 			f()
 		}
