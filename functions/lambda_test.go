@@ -40,7 +40,7 @@ const (
 	// coldStart is how long the first answer may take, and slower how much longer on a machine that is busy
 	// with other tests.
 	coldStart = 100 * time.Millisecond
-	slower    = 5
+	slower    = 3
 	// apiLimit is the API's time for an event in template.yaml.
 	apiLimit = 30 * time.Second
 	// lambdaAnswer is the largest answer that Lambda takes.

@@ -21,10 +21,6 @@ import (
 	"github.com/cachito-serverless/cachito/shared/packages"
 )
 
-// pending are contract cases that are known to fail, with the reason. A case that passes must leave the
-// list: the test fails until it does.
-var pending = map[string]string{}
-
 // contractCase is one line of testdata/cases-*.jsonl: calls to an API that began empty.
 type contractCase struct {
 	ID    string
@@ -82,17 +78,8 @@ func testContract(t *testing.T, open func(t testing.TB, cfg api.Config, change .
 				n++
 				t.Run(c.ID+" "+c.Why, func(t *testing.T) {
 					t.Parallel()
-					problems := runCase(t, c, open)
-					reason, known := pending[c.ID]
-					switch {
-					case known && len(problems) == 0:
-						t.Errorf("the case passes now: take it off the pending list (%s)", reason)
-					case known:
-						t.Logf("pending (%s):\n%s", reason, strings.Join(problems, "\n"))
-					default:
-						for _, p := range problems {
-							t.Error(p)
-						}
+					for _, problem := range runCase(t, c, open) {
+						t.Error(problem)
 					}
 				})
 			}

@@ -213,6 +213,7 @@ func TestPackages(t *testing.T) {
     "r": "o/r"
   }
 }`)},
+		{"N64 nothing but registry dependencies", v3(isX+`"integrity":"SRI(x-1.0.0.tgz)"}`) + want("overlays", "package-lock.json")},
 		{"no resolved (omit-lockfile-registry-resolved)", v3(isX+`"integrity":"SRI(x-1.0.0.tgz)"},"node_modules/b":{"resolved":false,"version":"1.0.0"}`) +
 			want("packages", "npm a 1.0.0\n  npm b 1.0.0\n  npm x 1.0.0", "deps", "npm/b/b-1.0.0.tgz\nnpm/x/x-1.0.0.tgz", "app/package-lock.json", `{
   "name": "a",
