@@ -25,7 +25,7 @@ const (
 	maxRuleMatches = 100_000_000
 )
 
-// What npm leaves out of every package unless its author says otherwise (npm-packlist 10.0.4, ISC license).
+// What npm leaves out of every package unless its author says otherwise (npm-packlist 10.0.4, LICENSE.npm-packlist).
 var defaultIgnores = []string{
 	".npmignore", ".gitignore",
 	"**/.git", "**/.svn", "**/.hg", "**/CVS", "**/.git/**", "**/.svn/**", "**/.hg/**", "**/CVS/**",
