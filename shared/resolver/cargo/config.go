@@ -103,7 +103,7 @@ func (t *tree) configs(dirs map[string]bool, own map[string]*configWriter) ([]re
 // withoutSources is a configuration without its sources; nil when there is no such file, or nothing to change in it.
 // always: it changes anyway.
 func (t *tree) withoutSources(name string, always bool) ([]byte, error) {
-	content, err := readFile(t.root, name, maxConfigBytes)
+	content, err := resolver.ReadFile(t.root, name, maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -1,16 +1,13 @@
 package cargo
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/cachito-serverless/cachito/shared/fault"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 )
 
 const (
@@ -105,36 +102,10 @@ func (m manifest) requirements() []requirement {
 	return list
 }
 
-// readFile reads a file of a tree, at most limit bytes. The error is fs.ErrNotExist when there is none; what is no
-// file or too large is the client's InvalidFileFormat.
-func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case err != nil: // a link that leads out, or in circles
-		return nil, fault.Client(fault.InvalidFileFormat, "%s cannot be read", name).Because(err)
-	case !info.Mode().IsRegular():
-		return nil, fault.Client(fault.InvalidFileFormat, "%s must be a file", name)
-	case info.Size() > limit:
-		return nil, fault.Client(fault.InvalidFileFormat, "%s has %d bytes; at most %d are read", name, info.Size(), limit)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", name, err)
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, limit))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return content, nil
-}
-
-// readManifest reads the Cargo.toml of a folder; see readFile.
+// readManifest reads the Cargo.toml of a folder; see resolver.ReadFile.
 func readManifest(root *os.Root, dir string) (manifest, error) {
 	name := path.Join(dir, manifestName)
-	content, err := readFile(root, name, maxManifestBytes)
+	content, err := resolver.ReadFile(root, name, maxManifestBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/packages"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/cargo/crate"
 )
 
@@ -47,7 +48,7 @@ func open(t *tree, dir, repoURL string) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := readFile(t.root, p.lockfile, MaxLockfileBytes)
+	content, err := resolver.ReadFile(t.root, p.lockfile, MaxLockfileBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, t.noLockfile(dir, root)
 	}

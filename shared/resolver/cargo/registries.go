@@ -12,6 +12,7 @@ import (
 
 	"github.com/cachito-serverless/cachito/shared/fault"
 	"github.com/cachito-serverless/cachito/shared/request"
+	"github.com/cachito-serverless/cachito/shared/resolver"
 	"github.com/cachito-serverless/cachito/shared/resolver/cargo/crate"
 	"github.com/cachito-serverless/cachito/shared/resolver/gittree"
 )
@@ -70,7 +71,7 @@ func (r *run) indexConfig(ctx context.Context, s source, scratch string) ([]byte
 		return nil, err
 	}
 	defer done()
-	content, err := readFile(root, "config.json", maxIndexConfigBytes)
+	content, err := resolver.ReadFile(root, "config.json", maxIndexConfigBytes)
 	if err != nil {
 		return nil, fault.Client(fault.InvalidFileFormat, "%s has no config.json that can be read: is it a registry of crates?", s.key()).Because(err)
 	}

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -46,7 +44,10 @@ func (generic) Resolve(ctx context.Context, in resolver.Input) (resolver.Output,
 		if err := in.Reason(ctx, fmt.Sprintf("Fetching the generic artifacts at the %q directory", o.path)); err != nil {
 			return resolver.Output{}, err
 		}
-		content, err := readLockfile(in.Source, o.lockfile)
+		content, err := resolver.ReadFile(in.Source, o.lockfile, MaxLockfileBytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fault.Client(fault.InvalidRepoStructure, "Required files not found: %s", o.lockfile)
+		}
 		if err != nil {
 			return resolver.Output{}, err
 		}
@@ -72,31 +73,6 @@ func (generic) Resolve(ctx context.Context, in resolver.Input) (resolver.Output,
 	}
 	err = fetch(ctx, in, all, &out)
 	return out, err
-}
-
-// readLockfile reads a file of the repository.
-func readLockfile(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Client(fault.InvalidRepoStructure, "Required files not found: %s", name)
-	case err != nil: // a link that leads out, or in circles
-		return nil, fault.Client(fault.InvalidFileFormat, "%s cannot be read", name).Because(err)
-	case !info.Mode().IsRegular():
-		return nil, fault.Client(fault.InvalidFileFormat, "%s must be a file", name)
-	case info.Size() > MaxLockfileBytes:
-		return nil, fault.Client(fault.InvalidFileFormat, "%s has %d bytes; at most %d are read", name, info.Size(), MaxLockfileBytes)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", name, err)
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, MaxLockfileBytes))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return content, nil
 }
 
 // reported is the package's own entry: files belong to nothing but the repository.
