@@ -17,11 +17,8 @@ import (
 func main() { os.Exit(function.Run(os.Getenv, os.Stderr, handler)) }
 
 func handler(ctx context.Context, cfg config.Config, log *slog.Logger) (any, error) {
-	home, err := onaws.Open(ctx, cfg)
+	home, err := onaws.Open(ctx, cfg, log)
 	if err != nil {
-		return nil, err
-	}
-	if home.Telemetry, err = wiring.FunctionTelemetry(home.Config, os.Stdout, log); err != nil {
 		return nil, err
 	}
 	steps, err := wiring.Pipeline(home.Config, all.List(), home.Adapters, home.Places, nil, log)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,8 +43,10 @@ func (h *Home) Close() error {
 	return removeAll(h.folder)
 }
 
-// Open makes the adapters that the settings name, and fetches the secrets. Call it once, at the cold start.
-func Open(ctx context.Context, cfg config.Config) (*Home, error) {
+// Open makes the adapters that the settings name, fetches the secrets, and tells CloudWatch (by the process's
+// output) and a collector of traces what goes on: flush home.Telemetry after each event. Call it once, at the cold
+// start.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Home, error) {
 	if err := complete(cfg); err != nil {
 		return nil, err
 	}
@@ -50,10 +54,17 @@ func Open(ctx context.Context, cfg config.Config) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenWith(ctx, cfg, clients)
+	home, err := OpenWith(ctx, cfg, clients)
+	if err != nil {
+		return nil, err
+	}
+	if home.Telemetry, err = wiring.FunctionTelemetry(home.Config, os.Stdout, log); err != nil {
+		return nil, errors.Join(err, home.Close())
+	}
+	return home, nil
 }
 
-// OpenWith is Open with clients that were made elsewhere.
+// OpenWith is Open with clients that were made elsewhere, and tells nobody.
 func OpenWith(ctx context.Context, cfg config.Config, clients aws.Config) (_ *Home, err error) {
 	if err := complete(cfg); err != nil {
 		return nil, err

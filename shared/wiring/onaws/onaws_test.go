@@ -2,6 +2,7 @@ package onaws
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,7 +38,7 @@ func TestMissingSettings(t *testing.T) {
 		{"blank", map[string]string{"CACHITO_TABLE": "t", "CACHITO_BUCKET": " ", "CACHITO_QUEUE_PREFIX": "q"}, []string{"CACHITO_BUCKET is not set"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Open(t.Context(), load(t, tt.settings))
+			_, err := Open(t.Context(), load(t, tt.settings), slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("it opens")
 			}
@@ -58,7 +59,7 @@ func TestNoRegion(t *testing.T) {
 	t.Setenv("AWS_DEFAULT_REGION", "")
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	_, err := Open(t.Context(), load(t, complete3))
+	_, err := Open(t.Context(), load(t, complete3), slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "AWS_REGION") {
 		t.Errorf("got %v", err)
 	}
